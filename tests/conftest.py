@@ -36,6 +36,10 @@ pytest_plugins = [
 _KNOWN_RACES = Path(__file__).with_name("known_races.toml")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "browser: in a real browser; skipped, and said so, where there is none")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the tests of the list be tried a second time, and no other."""
     listed = {race["test"] for race in tomllib.loads(_KNOWN_RACES.read_text()).get("race", [])}

@@ -184,6 +184,17 @@ class JobExplanation(WaitDocument):
     blocked_by: Annotated[BlockingJob | None, "of a BLOCKED job: the one at the root of it"]
 
 
+class NodeFitView(TypedDict):
+    """One node: the reasons against it (none: it could take the job), and of what is asked for: what it has, what is free, what is missing."""
+
+    node: NodeName
+    fits: bool
+    reasons: list[ReasonWord]
+    total: dict[str, float]
+    free: dict[str, float]
+    missing: dict[str, float]
+
+
 class RefusalView(TypedDict):
     """The problem that the submission itself would be answered with."""
 

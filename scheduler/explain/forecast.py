@@ -19,6 +19,7 @@ from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.explain import explain
 from scheduler.rules.explain.answer import Explanation, NoFittingNode
 from scheduler.rules.explain.explain import TrialJob
+from scheduler.rules.explain.node_fit import NodeFit
 from scheduler.rules.placement.placement import place
 from scheduler.runtime import Runtime
 
@@ -53,6 +54,15 @@ class Forecast:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeFits:
+    """Some nodes, the nearest first, how many there are, and what a member of the job asks for."""
+
+    fits: Sequence[NodeFit]
+    total: int
+    asked: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class _DatedPlan:
     """A plan with the version and time (the database's clock) of its cluster state, when it was ready, and how long it took."""
 
@@ -84,6 +94,17 @@ class Forecaster:
             explanation = explain.explain(state.snapshot(), job_id, state.now, self._current(state, job_id))
             shape = state.queue.groups[state.queue[job_id].shape_id].shape
             return self._forecast(state, shape, explanation)
+
+    def by_node(self, job_id: JobId, *, first: int, most: int) -> NodeFits | None:
+        """Return why single nodes cannot take a job now, the nearest first; None for a job that does not wait to be placed."""
+        with self._lock:
+            state = self._fresh()
+            if job_id not in state.queue:
+                return None
+            plan = self._current(state, job_id)
+            fits = explain.by_node(state.snapshot(), job_id, state.now, plan, first=first, most=most)
+            shape = state.queue.groups[state.queue[job_id].shape_id].shape
+            return NodeFits(fits, len(state.nodes), dict(shape.requires.amounts()))
 
     def preview(self, trials: Sequence[TrialJob]) -> list[Forecast]:
         """Return what the next tick would do with jobs that are submitted together now, in order; nothing is written."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from scheduler.explain import forecast_json, needs_reasons
 from scheduler.explain.explanation_json import (
@@ -10,6 +10,7 @@ from scheduler.explain.explanation_json import (
     JobFailure,
     LastPlacement,
     MemberView,
+    NodeFitView,
     NodeName,
     WaitDocument,
 )
@@ -22,6 +23,7 @@ from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.explain import preemption_messages, wording
 from scheduler.rules.explain.explain import TrialJob
+from scheduler.rules.explain.node_fit import NodeFit
 from scheduler.rules.explain.wording import ReasonNames, slug
 from scheduler.rules.lifecycle.moves import LIVE_EXECUTION, ExecutionStatus, JobStatus
 from scheduler.runtime import Runtime
@@ -78,6 +80,36 @@ def explain(rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: JobId) 
         "failure": None if row.error_name is None else _failure(row, row.error_name),
         "blocked_by": blocked_by,
     }
+
+
+def by_node(
+    rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: JobId, *, first: int, most: int
+) -> tuple[list[NodeFitView], int, dict[str, float]]:
+    """Return nodes, the nearest first, with why each cannot take a waiting job now; how many there are; what a member asks for.
+
+    Nothing for a job that does not wait to be placed. Raises NotFound.
+    """
+    with rt.db.begin() as tx:
+        queries.one_job(tx, caller, job_id)
+    found = forecaster.by_node(job_id, first=first, most=most)
+    if found is None:
+        return [], 0, {}
+    return [_fit(one) for one in found.fits], found.total, _units(found.asked)
+
+
+def _fit(one: NodeFit) -> NodeFitView:
+    return {
+        "node": {"id": one.node_id, "name": one.name},
+        "fits": not one.reasons,
+        "reasons": [slug(reason) for reason in one.reasons],
+        "total": _units(one.capacity),
+        "free": _units(one.free),
+        "missing": _units(one.missing),
+    }
+
+
+def _units(amounts: Mapping[str, int]) -> dict[str, float]:
+    return {name: amount / 1000 for name, amount in amounts.items()}
 
 
 def _forecast(rt: Runtime, forecaster: Forecaster, row: JobFacts) -> Forecast | None:

@@ -10,15 +10,17 @@ from api.ui.show import assets
 
 UI = assets.FOLDER.parent
 VENDOR = assets.FOLDER / "vendor"
+ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"^\| `(?P<file>[^`]+)` \|.*`(?P<digest>[0-9a-f]{64})` \|$", re.MULTILINE)
 TEMPLATES = sorted((UI / "templates").rglob("*.html"))
 
 
-def test_every_vendored_file_is_the_one_that_its_note_names() -> None:
-    told = {found["file"]: found["digest"] for found in ROW.finditer((VENDOR / "README.md").read_text())}
+@pytest.mark.parametrize("folder", [VENDOR, ROOT / "tests" / "support" / "vendor"], ids=["pages", "tests"])
+def test_every_vendored_file_is_the_one_that_its_note_names(folder: Path) -> None:
+    told = {found["file"]: found["digest"] for found in ROW.finditer((folder / "README.md").read_text())}
     there = {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in VENDOR.iterdir()
+        for path in folder.iterdir()
         if path.suffix in {".js", ".css"}
     }
     assert told == there

@@ -26,6 +26,7 @@ from api.http.schema.job_documents import (
     RecipeView,
     ResultsView,
 )
+from scheduler.explain.explanation_json import NodeFitView
 
 
 class JobTypeOfJob(TypeInShort):
@@ -249,6 +250,13 @@ class JobExecutions(ListOf):
     """A page of jobs with executions."""
 
     results: list[JobWithLatest]
+
+
+class NodeFitList(ListOf):
+    """Nodes, the nearest first, with why each cannot take the job now; and what a member of the job asks for. Empty for a job that does not wait."""
+
+    asked: dict[str, float]
+    results: list[NodeFitView]
 
 
 _EventFields = TypedDict(

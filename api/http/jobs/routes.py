@@ -18,6 +18,7 @@ from api.http.jobs.answer_schema import (
     JobExecutions,
     JobList,
     JobUpdates,
+    NodeFitList,
     SubmittedJob,
 )
 from api.http.jobs.filtering import interest_of, job_filter
@@ -189,6 +190,20 @@ def list_job_events(call: ApiCall, job_id: JobId, query: PageQuery) -> EventList
     """Every change of a job's status, oldest first: when, who, which attempt, why."""
     shown, count = queries.events(call.rt, call.caller, job_id, paging.first_of(query), query.page_size)
     return paging.numbered(query, shown, count)
+
+
+@routes.get("/jobs/<id:job_id>/explain/nodes/", role=Role.VIEWER, answers={200: NodeFitList})
+def explain_nodes(call: ApiCall, job_id: JobId, query: PageQuery) -> NodeFitList:
+    """Why each node cannot take a waiting job now, the nearest first; made by the filters that place jobs."""
+    fits, total, asked = job_explanation.by_node(
+        call.rt,
+        api_runtime.of_this_app().forecaster,
+        call.caller,
+        job_id,
+        first=paging.first_of(query),
+        most=query.page_size,
+    )
+    return {**paging.numbered(query, fits, total), "asked": asked}
 
 
 @routes.get("/jobs/<id:job_id>/explain/", role=Role.VIEWER, answers={200: JobExplanation})

@@ -21,6 +21,7 @@ WAITING = {JobStatus.QUEUED, JobStatus.PENDING, JobStatus.PENDING_UPLOAD, JobSta
 ENDED = {JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELED}
 MOST_TRIES = "200"
 MOST_EVENTS = "200"
+MOST_NODES = "50"
 SHOWN_OUTPUT = 64 * 1024
 """Bytes of the end of the output that the page itself has; the rest is on the page of the log."""
 
@@ -31,10 +32,13 @@ def show_job(page: PageRequest, job_id: int) -> PageAnswer:
     job: dict[str, Any] = feed.ask(page, jobs.show_job, job_id=job_id)
     why = feed.ask(page, jobs.explain_job, job_id=job_id)
     tries = feed.ask(page, executions.list_executions_of_job, job_id=job_id, query={"page_size": MOST_TRIES})
+    fits = None
+    if job["status"] == JobStatus.QUEUED:
+        fits = feed.ask(page, jobs.explain_nodes, job_id=job_id, query={"page_size": MOST_NODES})
     events = feed.ask(page, jobs.list_job_events, job_id=job_id, query={"page_size": MOST_EVENTS})
     newest = tries["results"][0] if tries["results"] else None
     return PageView("job.html", {
-        "job": job, "why": why, "tries": tries, "events": events, "acts": acts(page, job),
+        "fits": fits, "job": job, "why": why, "tries": tries, "events": events, "acts": acts(page, job),
         "timeline": timeline.draw(job, tries["results"], page.rt.now()), "waits": job["status"] in WAITING,
         "newest": newest, "tail": _tail(page, newest), "ended": job["status"] in ENDED,
     })  # fmt: skip

@@ -11,6 +11,7 @@ from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.explain import fixes, what_if
 from scheduler.rules.explain.answer import Explanation, NearestNode, NoFittingNode
+from scheduler.rules.explain.node_fit import NodeFit
 from scheduler.rules.explain.wait_analysis import WaitAnalysis
 from scheduler.rules.placement import capacity
 from scheduler.rules.placement.capacity import PoolGrowth
@@ -40,6 +41,13 @@ def explain(snapshot: Snapshot, job_id: int, now: float, plan: Plan | None = Non
     if plan is None:
         plan = place(snapshot, now, lambda: 0.0)
     return WaitAnalysis(snapshot, job, shape, now, plan).answer()
+
+
+def by_node(snapshot: Snapshot, job_id: int, now: float, plan: Plan, *, first: int, most: int) -> list[NodeFit]:
+    """Return why single nodes cannot take a waiting job now, the nearest first. Changes nothing. Raises KeyError as `explain` does."""
+    job = snapshot.queue[job_id]
+    shape = snapshot.queue.groups[job.shape_id].shape
+    return WaitAnalysis(snapshot, job, shape, now, plan).by_node(first, most)
 
 
 def preview(snapshot: Snapshot, shape: Shape, now: float, chance: Callable[[], float]) -> tuple[Plan, Explanation]:

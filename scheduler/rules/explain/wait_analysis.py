@@ -9,9 +9,10 @@ from scheduler.rules.cluster.plan import Plan, Reservation, Snapshot
 from scheduler.rules.cluster.queue import WaitingJob
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.shapes import Shape
-from scheduler.rules.explain import fixes, queue_position
+from scheduler.rules.explain import fixes, node_fit, queue_position
 from scheduler.rules.explain.answer import Explanation, Fix, FixKind
 from scheduler.rules.explain.blockers import blockers
+from scheduler.rules.explain.node_fit import NodeFit
 from scheduler.rules.explain.node_reasons import NodeReasons
 from scheduler.rules.placement import filters, reservation
 from scheduler.rules.placement.plan_state import PlanState
@@ -38,6 +39,10 @@ class WaitAnalysis:
         self._reasons = NodeReasons(shape, snapshot, self._state, now, self._policy)
         self._fitting = self._reasons.fitting()
         self._ahead = queue_position.ahead(snapshot, job, shape)
+
+    def by_node(self, first: int, most: int) -> list[NodeFit]:
+        """Return why single nodes cannot take the job now, the nearest first."""
+        return node_fit.of_nodes(self._shape, self._nodes, self._reasons, first=first, most=most)
 
     def answer(self) -> Explanation:
         """Return the whole explanation."""

@@ -1,0 +1,169 @@
+"""The page in a real browser, on a real installation: seen by everybody, live, quick, and used without a mouse."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import chromium
+from tests.support.installation import Installation
+
+browser = chromium.browser  # pytest finds it here
+AXE = Path(__file__).parents[1] / "support" / "vendor" / "axe.min.js"
+EVIL = "<img src=x onerror=document.title='evil'>\"'"
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def jobs(browser: Any, installation: Installation) -> dict[str, int]:
+    """Jobs of several kinds; the first has a log of 100,000 lines."""
+    made = {
+        "long": installation.submit(
+            "sh", "-c", 'seq -f "line %g of a long log" 100000; printf "1%%\\r50%%\\r100%%\\n\\033[31mred\\033[0m\\n"'
+        ),
+        "failed": installation.submit("sh", "-c", "echo about to fail; exit 3", name="it fails"),
+        "evil": installation.submit(
+            "sh", "-c", f'echo "{EVIL.replace(chr(34), "")}"', name=EVIL, labels={"run": EVIL[:40]}
+        ),
+        "gpu": installation.submit("sleep", "600", name="needs a gpu", resources={"gpu": 1}),
+        "running": installation.submit("sleep", "600", name="it runs"),
+    }
+    for name, status in (("long", "COMPLETED"), ("failed", "FAILED"), ("evil", "COMPLETED"), ("running", "RUNNING")):
+        installation.wait(made[name], status)
+    return made
+
+
+@pytest.fixture
+def page(browser: Any, installation: Installation, jobs: dict[str, int]) -> Iterator[Any]:
+    made = chromium.signed_in(browser, installation)
+    yield made
+    made.context.close()
+
+
+def addresses(jobs: dict[str, int]) -> list[str]:
+    single = [f"jobs/{jobs[name]}" for name in ("failed", "gpu", "evil")]
+    return ["", "jobs", "queue", "types", "errors", "nodes", "nodes/1", "pools", "pools/default", "operations", "admin", "audit", "submit",
+            "me", "help", "executions/1/log", "bulk/cancel?q=status:queued", *single]  # fmt: skip
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.timeout(240)
+def test_every_page_is_without_serious_faults_for_whoever_cannot_see_it_well(
+    browser: Any, installation: Installation, jobs: dict[str, int], theme: str
+) -> None:
+    page = chromium.signed_in(browser, installation, color_scheme=theme, bypass_csp=False)
+    found = []
+    for address in addresses(jobs):
+        page.goto(f"{installation.ready['url']}/ui/{address}")
+        page.evaluate(AXE.read_text())  # by the debugger: the page's own policy stays as it is
+        told = page.evaluate("axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa']})")
+        found += [
+            (address, one["id"], one["nodes"][0]["html"][:160])
+            for one in told["violations"]
+            if one["impact"] in {"serious", "critical"}
+        ]
+    page.context.close()
+    assert not found
+    assert not page.troubles
+
+
+def test_a_new_job_comes_by_itself_and_what_is_ticked_and_typed_stays(page: Any, installation: Installation) -> None:
+    page.goto(f"{installation.ready['url']}/ui/jobs")
+    box = page.locator("input[name=job_id]").first
+    box.check()
+    ticked = box.get_attribute("value")
+    page.fill("#q", "half a word")
+    made = installation.submit("true", name="it comes by itself")
+    page.wait_for_selector(f"#job-{made}", timeout=10_000)
+    assert page.is_checked(f"input[value='{ticked}']")
+    assert page.input_value("#q") == "half a word"
+    assert not page.troubles
+
+
+def test_a_failed_job_is_found_read_and_run_again_with_keys_alone(
+    page: Any, installation: Installation, jobs: dict[str, int]
+) -> None:
+    page.keyboard.press("/")
+    page.keyboard.type("it fails")
+    page.wait_for_selector("#palette li:has-text('it fails')")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/ui/jobs/{jobs['failed']}")
+    assert "about to fail" in page.inner_text("#log")
+    page.keyboard.press("r")
+    page.wait_for_url("**done=requeue")
+    assert installation.wait(jobs["failed"], "FAILED")["round"] >= 1
+
+
+def test_a_long_log_is_a_window_that_jumps_finds_and_links(
+    page: Any, installation: Installation, jobs: dict[str, int]
+) -> None:
+    execution = installation.api.get(f"/jobs/{jobs['long']}/").json()["job_exes"][0]["id"]
+    page.goto(f"{installation.ready['url']}/ui/executions/{execution}/log#L70000-70002")
+    page.wait_for_selector(".log-row.marked:has-text('line 70000 of a long log')")
+    assert page.locator(".log-row").count() < 120
+    page.fill("#find-log", "line 99999 ")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".log-row.hit:has-text('line 99999 of')")
+    page.evaluate("gangerLog.toEnd()")
+    page.wait_for_selector(".log-row .c-red:has-text('red')")
+    assert "100%" in page.inner_text(".log-rows")
+    assert "50%" not in page.inner_text(".log-rows")
+    assert not page.troubles
+
+
+def test_what_others_wrote_runs_nowhere(page: Any, installation: Installation, jobs: dict[str, int]) -> None:
+    for address in ("jobs", f"jobs/{jobs['evil']}", "", "jobs?q=status:completed"):
+        page.goto(f"{installation.ready['url']}/ui/{address}")
+        assert "evil" not in page.title() or "document" in page.title()
+        assert page.locator("img").count() == 0
+    assert not page.troubles
+
+
+def test_it_is_read_and_acted_on_without_script(browser: Any, installation: Installation, jobs: dict[str, int]) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{installation.ready['url']}/ui/jobs/{jobs['gpu']}")
+    page.fill("#token", Path(installation.ready["token_file"]).read_text().strip())
+    page.click("text=Sign in")
+    page.wait_for_url(f"**/ui/jobs/{jobs['gpu']}")
+    page.click("summary:has-text('Cancel')")
+    page.click("form[action$='/cancel'] button")
+    page.wait_for_url("**done=cancel")
+    assert installation.job(jobs["gpu"])["status"] == "CANCELED"
+    context.close()
+
+
+def test_nothing_is_wider_than_a_small_phone(browser: Any, installation: Installation, jobs: dict[str, int]) -> None:
+    page = chromium.signed_in(browser, installation)
+    page.set_viewport_size({"width": 360, "height": 740})
+    wide = []
+    for address in addresses(jobs):
+        page.goto(f"{installation.ready['url']}/ui/{address}")
+        if page.evaluate("document.documentElement.scrollWidth") > 364:
+            wide.append((address, page.evaluate("document.documentElement.scrollWidth")))
+    page.context.close()
+    assert not wide
+
+
+def test_the_first_page_is_small(browser: Any, installation: Installation, jobs: dict[str, int]) -> None:
+    """The limits of the design: 150 kB in all, 20 kB from page to page, three requests."""
+    page = chromium.signed_in(browser, installation)
+    cdp = page.context.new_cdp_session(page)
+    cdp.send("Network.enable")
+    cdp.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    bytes_in: list[float] = []
+    cdp.on("Network.loadingFinished", lambda told: bytes_in.append(told["encodedDataLength"]))
+    page.goto(f"{installation.ready['url']}/ui/")
+    page.wait_for_timeout(300)  # nothing tells that no more will be asked for
+    first = sum(bytes_in)
+    cdp.send("Network.setCacheDisabled", {"cacheDisabled": False})
+    page.goto(f"{installation.ready['url']}/ui/jobs")
+    bytes_in.clear()
+    page.goto(f"{installation.ready['url']}/ui/nodes")
+    page.wait_for_timeout(300)  # likewise
+    assert first < 150_000
+    assert sum(bytes_in) < 20_000
+    page.context.close()

@@ -1,0 +1,57 @@
+"""`./run ui-shots [FOLDER]`: a picture of every page in both themes, of an installation that is started for them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tests.support import chromium
+from tests.support.installation import Installation
+from tests.support.servers import state_folder
+
+PAGES = ("", "jobs", "jobs/1", "jobs/2", "jobs/4", "executions/1/log", "submit", "queue", "types", "types/command/1.0", "errors", "nodes",
+         "nodes/1", "pools", "pools/default", "operations", "bulk/cancel?q=status:queued", "admin", "audit", "me", "help", "nowhere")  # fmt: skip
+
+
+def main(folder: Path) -> int:
+    lacking = chromium.missing()
+    if lacking is not None:
+        sys.stderr.write(f"{lacking}\n")
+        return 2
+    folder.mkdir(parents=True, exist_ok=True)
+    with state_folder() as root, chromium.launched() as browser:
+        installation = Installation(root).start()
+        try:
+            _populate(installation)
+            for theme in ("light", "dark"):
+                page = chromium.signed_in(browser, installation, color_scheme=theme)
+                for address in PAGES:
+                    page.goto(f"{installation.ready['url']}/ui/{address}")
+                    page.wait_for_timeout(400)  # charts and the first live part
+                    name = "".join(letter if letter.isalnum() else "-" for letter in address) or "overview"
+                    page.screenshot(path=folder / f"{name}-{theme}.png", full_page=address != "executions/1/log")
+                page.context.close()
+        finally:
+            installation.stop()
+    sys.stderr.write(f"{len(PAGES) * 2} pictures in {folder}\n")
+    return 0
+
+
+def _populate(installation: Installation) -> None:
+    done = installation.submit(
+        "sh", "-c", "seq -f 'tile %g rendered' 400", name="render tiles", labels={"run": "7", "team": "maps"}
+    )
+    failed = installation.submit(
+        "sh", "-c", "echo opening the input; echo no such tile >&2; exit 3", name="check tiles", labels={"run": "7"}
+    )
+    running = installation.submit("sleep", "600", name="simulate the river")
+    installation.submit("sleep", "600", name="train the model", resources={"gpu": 1})
+    installation.submit("sleep", "600", name="the whole country", cpus_required=8)
+    installation.submit("true", name="after the delivery", held=True, hold_reason="waiting for the new data")
+    installation.wait(done)
+    installation.wait(failed)
+    installation.wait(running, "RUNNING")
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1] if len(sys.argv) > 1 else "ui-shots")))
