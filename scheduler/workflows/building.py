@@ -85,7 +85,21 @@ def build(
         own = _needs(step, definition.steps, sizes, others if step.is_finally else ())
         made = _jobs(step, sizes[name], own, definition, interfaces.get(name, Interface()), given, common)
         found += [StepJob(name, member, job, step.allow_failure, step.is_finally) for member, job in made]
-    return found
+    return found if definition.max_running is None else _windowed(found, definition.max_running)
+
+
+def _windowed(jobs: Sequence[StepJob], most: int) -> list[StepJob]:
+    """Return jobs of which at most so many run at once: each waits for the one that is so many places before it, however that ends."""
+    return [
+        one
+        if number < most or one.is_finally
+        else dataclasses.replace(one, job=_behind(one.job, str(jobs[number - most].job.key)))
+        for number, one in enumerate(jobs)
+    ]
+
+
+def _behind(job: NewJob, key: str) -> NewJob:
+    return dataclasses.replace(job, needs=[*(job.needs or ()), NewNeed(job=f"={key}", after=NeedKind.ANY)])
 
 
 def _size(step: WorkflowStep) -> int | None:
@@ -218,7 +232,10 @@ def _inputs(step: WorkflowStep, declared: Mapping[str, DeclaredInput], given: Gi
     for name, one in step.inputs.items():
         if one.given is not None:
             if one.given in given.inputs:
-                found[name] = given.inputs[one.given]
+                value = given.inputs[one.given]
+                takes = declared.get(name)
+                several = takes is not None and takes.type == "files" and not isinstance(value, list)
+                found[name] = [value] if several else value
         elif not one.wires:
             found[name] = _literal(one, declared.get(name))
     return found | dict(given.of_steps.get(step.name, {}))

@@ -24,6 +24,9 @@ def check_names(definition: WorkflowDefinition, faults: DefinitionFaults) -> lis
     for step in steps.values():
         _check_step(step, definition, faults)
         _check_finally(definition, step, faults)
+    growing = [one for one in steps.values() if one.for_each is not None and one.for_each.wire is not None]
+    if definition.max_running is not None and growing:
+        faults.note(f"how many jobs {growing[0].name!r} is shows only later: give its for_each a max_running instead", "limits", "max_running")  # fmt: skip
     for name, wire in definition.outputs.items():
         _known(wire.step, steps, faults, ("outputs", name))
     ordered, cycle = in_order(steps)

@@ -41,6 +41,9 @@ _LOCK = text("""
       AND j.status IN ('COMPLETED', 'FAILED', 'CANCELED')
       AND NOT j.is_pinned
       AND NOT EXISTS (SELECT FROM executions x WHERE x.job_id = j.id AND x.released_at IS NULL)
+      -- A workflow that is not over keeps all its jobs.
+      AND (j.workflow_id IS NULL
+           OR NOT EXISTS (SELECT FROM workflows w WHERE w.id = j.workflow_id AND w.state IS NULL))
       -- Whoever needs it and has not ended may still ask how it ended, and for what it made.
       AND (j.followers = 0 OR NOT EXISTS (
           SELECT FROM job_needs n JOIN jobs f ON f.id = n.job_id
@@ -83,6 +86,13 @@ _DELETE = (
     """),
     text("DELETE FROM job_needs WHERE job_id = ANY(:ids)"),
     text("DELETE FROM job_plans WHERE job_id = ANY(:ids)"),
+    # A workflow goes with the last of its jobs.
+    text("""
+        WITH gone AS (DELETE FROM workflow_jobs WHERE job_id = ANY(:ids) RETURNING workflow_id)
+        DELETE FROM workflows w
+        WHERE w.id IN (SELECT workflow_id FROM gone)
+          AND NOT EXISTS (SELECT FROM workflow_jobs m WHERE m.workflow_id = w.id AND m.job_id <> ALL(:ids))
+    """),
     # A group goes with the last of its members.
     text("""
         WITH gone AS (DELETE FROM group_members WHERE job_id = ANY(:ids) RETURNING group_id)

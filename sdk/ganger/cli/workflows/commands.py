@@ -30,7 +30,9 @@ WorkflowId: TypeAlias = Annotated[int, typer.Argument(min=1, metavar="WORKFLOW",
 DefinitionFile: TypeAlias = Annotated[str, typer.Argument(metavar="FILE", help="The definition; - is standard input.")]
 Inputs: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option("--input", "-i", help="NAME=VALUE of an input of the workflow; JSON where it is that."),
+    typer.Option(
+        "--input", "-i", help="NAME=VALUE of an input of the workflow, JSON where it is that; NAME=@PATH sends a file."
+    ),
 ]
 Parameters: TypeAlias = Annotated[
     list[str] | None, typer.Option("--param", "-p", help="JOB.INPUT=VALUE of a single job.")
@@ -65,7 +67,7 @@ def run(
         made = api.workflows.run(
             _text(file),
             key=key,
-            inputs=_values(given, "--input"),
+            inputs=_inputs(api, given, project),
             parameters=_values(parameter, "--param"),
             assets=_files(api, asset, project),
             name=name,
@@ -102,7 +104,7 @@ def check(
     with connection.client() as api:
         found = api.workflows.check(
             _text(file),
-            inputs=_values(given, "--input"),
+            inputs=_inputs(api, given, project),
             parameters=_values(parameter, "--param"),
             assets=_files(api, asset, project),
             project=project,
@@ -249,6 +251,21 @@ def _values(given: list[str] | None, option: str) -> JsonObject:
     return {name: _value(text) for name, text in pairs(given or [], option).items()}
 
 
+def _inputs(api: Client, given: list[str] | None, project: str | None) -> JsonObject:
+    """Return inputs of a workflow; those of files are sent."""
+    sent = {
+        name: _sent(api, name, text, project) for name, text in pairs(given or [], "--input").items() if text[:1] == "@"
+    }
+    return {**_values(given, "--input"), **sent}
+
+
+def _sent(api: Client, name: str, text: str, project: str | None) -> int:
+    path = Path(text[1:])
+    if not path.is_file():
+        raise UsageError(f"{name}: there is no file {path}")
+    return api.files.upload(path, project=project).id
+
+
 def _value(text: str) -> object:
     try:
         found = orjson.loads(text)
@@ -261,10 +278,7 @@ def _files(api: Client, given: list[str] | None, project: str | None) -> JsonObj
     found: JsonObject = {}
     for name, text in pairs(given or [], "--asset").items():
         if text.startswith("@"):
-            path = Path(text[1:])
-            if not path.is_file():
-                raise UsageError(f"--asset {name}: there is no file {path}")
-            found[name] = api.files.upload(path, project=project).id
+            found[name] = _sent(api, name, text, project)
         elif text.isascii() and text.isdigit():
             found[name] = int(text)
         else:
