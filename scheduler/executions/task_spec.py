@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -124,10 +125,26 @@ def _inputs(
             name=declared.name,
             type=declared.type,
             value=given[declared.name].get("value"),
-            files=[_file(files[file_id], settings) for file_id in _file_ids(given[declared.name]) if file_id in files],
+            files=_apart(
+                [_file(files[file_id], settings) for file_id in _file_ids(given[declared.name]) if file_id in files]
+            ),
         )
         for declared in definition.interface.inputs
         if declared.name in given
+    ]
+
+
+def _apart(files: list[wire.InputFile]) -> list[wire.InputFile]:
+    """Return files that lie in one folder under names of their own: outputs of many jobs often have the same."""
+    counts = Counter(file.file_name for file in files)
+    if len(counts) == len(files):
+        return files
+    width = len(str(len(files)))
+    return [
+        file
+        if counts[file.file_name] == 1
+        else file.model_copy(update={"file_name": f"{number:0{width}}-{file.file_name}"})
+        for number, file in enumerate(files)
     ]
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from api.up.embedded import servers, state
 from scheduler import runtime
-from scheduler.admin import seed
+from scheduler.admin import seed, tokens
 from scheduler.cluster_state import ClusterState
 from scheduler.identifiers import Attempt, JobId
 from scheduler.identity import Caller, Role
@@ -53,6 +53,10 @@ def main() -> None:
             engine = runtime.connect(server.database_url, Settings())
             seed.seed(engine, files_dir=None)
             rt = Runtime(engine, Settings(), runtime.utc_now, lambda: 0.5)
+            global ME  # noqa: PLW0603 - its token is made here
+            ME = Caller(
+                tokens.create(rt, kind="user", role=Role.ADMIN, project=None, name="bench")[0], "bench", Role.ADMIN
+            )
             for part in (_singles, _followers, _chain, _blocked_chain, _diamond):
                 part(rt)
                 with rt.db.begin() as tx:  # what is left waits no more
