@@ -77,9 +77,8 @@ class CheckedWorkflow:
 def check(rt: Runtime, caller: Caller, request: WorkflowRequest) -> CheckedWorkflow:
     """Return what a request would run; raises InvalidInput with everything that is wrong with it. Writes nothing."""
     project_name = _project(caller, request)
+    project, checked = _checked(rt, project_name, request)
     with rt.db.begin() as tx:
-        project = submit.project_of(tx, project_name)
-        checked = checked_in(tx, project, request)
         _try(tx, rt, project, checked)
     return checked
 
@@ -92,12 +91,17 @@ def run(rt: Runtime, caller: Caller, request: WorkflowRequest) -> int:
     """
     project_name = _project(caller, request)
     priorities.check(rt.settings, caller, request.priority, "priority")
+    if request.key is not None:
+        with rt.db.begin() as tx:
+            before = _known(tx, submit.project_of(tx, project_name).id, request)
+        if before is not None:
+            return before
+    project, checked = _checked(rt, project_name, request)
+    writer = _JobWriter(rt, caller, project, checked)
     with rt.db.begin() as tx:
-        project = submit.project_of(tx, project_name)
         before = _replayed(tx, project.id, request)
         if before is not None:
             return before
-        checked = checked_in(tx, project, request)
         for number, one in enumerate(checked.jobs):
             priorities.check(rt.settings, caller, one.job.priority, f"[{number}].priority")
         if workflows.live(tx, project.id, MOST_LIVE) >= MOST_LIVE:
@@ -105,8 +109,7 @@ def run(rt: Runtime, caller: Caller, request: WorkflowRequest) -> int:
         submit.check_quota(tx, project, len(checked.jobs))
         large = len(checked.jobs) > _PART
         new = _new(caller, project, request, checked, is_open=large)
-        workflow_id = workflows.insert(tx, new)
-        writer = _JobWriter(rt, caller, project, checked, workflow_id)
+        workflow_id = writer.workflow_id = workflows.insert(tx, new)
         first = writer.write(tx, range(min(_PART, len(checked.jobs))))
         _keep_key(tx, project.id, request, first)
     if large:
@@ -115,18 +118,23 @@ def run(rt: Runtime, caller: Caller, request: WorkflowRequest) -> int:
     return workflow_id
 
 
-def checked_in(tx: Connection, project: Project, request: WorkflowRequest) -> CheckedWorkflow:
-    """Return what a request would run, up to the checks of single jobs."""
+def _checked(rt: Runtime, project_name: str, request: WorkflowRequest) -> tuple[Project, CheckedWorkflow]:
+    """Return the project, and what a request would run, up to the checks of single jobs.
+
+    The jobs of a large one take seconds to make: no transaction is open meanwhile.
+    """
     text = request.definition if isinstance(request.definition, str) else ""
     source = parsing.parse(text) if isinstance(request.definition, str) else DefinitionSource(request.definition)
-    definition, ordered, interfaces = checking.checked(tx, project.id, source)
+    with rt.db.begin() as tx:
+        project = submit.project_of(tx, project_name)
+        definition, ordered, interfaces = checking.checked(tx, project.id, source)
     faults = DefinitionFaults(source)
     given = checking.given(definition, interfaces, request.inputs, request.parameters, request.assets, faults)
     faults.raise_all()
     jobs = building.build(definition, ordered, interfaces, given, _common(project, request))
     if len(jobs) > MOST_JOBS:
         raise InvalidInput(f"a workflow has at most {MOST_JOBS} jobs; this one has {len(jobs)}", field="definition")
-    return CheckedWorkflow(source, definition, jobs, dict(given.inputs), text)
+    return project, CheckedWorkflow(source, definition, jobs, dict(given.inputs), text)
 
 
 def _project(caller: Caller, request: WorkflowRequest) -> str:
@@ -180,6 +188,13 @@ def _replayed(tx: Connection, project_id: ProjectId, request: WorkflowRequest) -
     return found[0]
 
 
+def _known(tx: Connection, project_id: ProjectId, request: WorkflowRequest) -> int | None:
+    """Return the workflow that an earlier request with this key made, before any work is done for this one."""
+    kept = submissions.known_keys(tx, project_id, [request.key or ""]).get(request.key or "")
+    found = workflows.of_jobs(tx, kept.job_ids) if kept is not None and kept.digest == request.digest else []
+    return found[0] if found else None
+
+
 def _keep_key(tx: Connection, project_id: ProjectId, request: WorkflowRequest, first: JobId) -> None:
     if request.key is not None:
         submissions.fill_keys(tx, project_id, {request.key: [first]})
@@ -223,11 +238,9 @@ class _told_by_place:  # noqa: N801 - used as a function in a with statement
 class _JobWriter:
     """Writes the jobs of one workflow, part by part."""
 
-    def __init__(
-        self, rt: Runtime, caller: Caller, project: Project, checked: CheckedWorkflow, workflow_id: int
-    ) -> None:
+    def __init__(self, rt: Runtime, caller: Caller, project: Project, checked: CheckedWorkflow) -> None:
         self._rt, self._caller, self._project, self._checked = rt, caller, project, checked
-        self._workflow_id = workflow_id
+        self.workflow_id = 0
         self._is_large = len(checked.jobs) > _PART
         self._needs: BatchNeeds = batch.read([one.job for one in checked.jobs])
         self._ids: dict[int, JobId] = {}
@@ -260,7 +273,7 @@ class _JobWriter:
             rows,
             caller.token_id,
             caller.name,
-            workflow_id=self._workflow_id,
+            workflow_id=self.workflow_id,
             ids=[own[0] for own in taken],
         )
         self._ids.update(zip(numbers, ids, strict=True))
@@ -270,7 +283,7 @@ class _JobWriter:
         members = [
             (self._ids[n], jobs[n].step, jobs[n].member, jobs[n].allow_failure, jobs[n].is_finally) for n in numbers
         ]
-        workflows.insert_jobs(tx, self._workflow_id, members)
+        workflows.insert_jobs(tx, self.workflow_id, members)
         return ids[0]
 
     def _kept(self, number: int) -> int:
@@ -286,7 +299,7 @@ class _JobWriter:
         with self._rt.db.begin() as tx:
             roots = [self._ids[n] for n in range(len(self._checked.jobs)) if n not in self._needs.needs]
             changes.tell(tx, roots)
-            workflows.open_up(tx, self._workflow_id)
+            workflows.open_up(tx, self.workflow_id)
 
     def _parts(self) -> Iterator[range]:
         total = len(self._checked.jobs)

@@ -8,6 +8,8 @@ import pytest
 
 from scheduler.identity import Role
 from scheduler.resolver import resolver
+from scheduler.store.retention import purge
+from scheduler.store.retention.due import ChangedJob
 from tests.support.api import Api
 from tests.support.cluster import Cluster
 
@@ -159,3 +161,23 @@ def test_a_wrong_body_is_refused_in_words(api: Api, body: Any) -> None:
     answer = api.post("/workflows/", body)
     assert answer.status_code == 400, answer.text
     assert answer.json["description"]
+
+
+def test_retention_takes_no_job_of_a_live_run_and_the_run_goes_with_the_last_of_them(
+    api: Api, cluster: Cluster
+) -> None:
+    node = cluster.a_node()
+    made = run(api, "jobs: {a: {command: ['true']}, b: {command: ['true']}}")
+    ids = [job["job_id"] for job in api.get(f"/workflows/{made['id']}/jobs/").json["results"]]
+
+    def purged() -> int:
+        rows = api.query("SELECT id, status, last_modified FROM jobs WHERE id = ANY(:ids)", ids=ids)
+        project = api.query("SELECT id FROM projects WHERE name = 'default'")[0][0]
+        with api.rt.db.begin() as tx:
+            return purge.jobs(tx, project, [ChangedJob(*row) for row in rows]).count
+
+    end(api, cluster, node, ids[0])
+    assert purged() == 0
+    end(api, cluster, node, ids[1])
+    assert purged() == 2
+    assert api.get(f"/workflows/{made['id']}/").status_code == 404

@@ -10,8 +10,6 @@ from scheduler.errors import GangerError, InvalidInput
 from scheduler.identity import Caller, Role
 from scheduler.jobs.admission import AdmissionCheck
 from scheduler.resolver import resolver
-from scheduler.store.retention import purge
-from scheduler.store.retention.due import ChangedJob
 from scheduler.workflows import lookup, running, verbs
 from scheduler.workflows.running import WorkflowRequest
 from tests.support.api import Api
@@ -393,24 +391,3 @@ def test_no_value_at_all_satisfies_what_follows_and_too_many_fail_the_step(lists
     assert (failed.status, "at most 5 jobs" in str(failed.message)) == ("FAILED", True)
     assert by_step(lists, many)["merge"].status == "BLOCKED"
     assert state(lists, many) == "FAILED"
-
-
-def test_retention_takes_no_job_of_a_live_run_and_the_run_goes_with_the_last_of_them(
-    api: Api, cluster: Cluster
-) -> None:
-    node = cluster.a_node()
-    workflow_id = run(api, "jobs: {a: {command: ['true']}, b: {command: ['true']}}")
-    ids = [one.job_id for one in by_step(api, workflow_id).values()]
-
-    def purged() -> int:
-        rows = api.query("SELECT id, status, last_modified FROM jobs WHERE id = ANY(:ids)", ids=ids)
-        project = api.query("SELECT id FROM projects WHERE name = 'default'")[0][0]
-        with api.rt.db.begin() as tx:
-            return purge.jobs(tx, project, [ChangedJob(*row) for row in rows]).count
-
-    finish(api, cluster, node, ids[0])
-    assert purged() == 0
-    finish(api, cluster, node, ids[1])
-    assert state(api, workflow_id) == "COMPLETED"
-    assert purged() == 2
-    assert api.query("SELECT count(*) FROM workflows")[0][0] == 0

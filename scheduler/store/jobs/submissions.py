@@ -152,6 +152,12 @@ def take_keys(tx: Connection, project_id: ProjectId, keys: dict[str, bytes]) -> 
     return {row.key: UsedIdempotencyKey(bytes(row.digest), list(row.job_ids)) for row in rows}
 
 
+def known_keys(tx: Connection, project_id: ProjectId, keys: Sequence[str]) -> dict[str, UsedIdempotencyKey]:
+    """Return what those of these keys stand for that somebody has used; takes none."""
+    rows = tx.execute(_KEYS, {"project_id": project_id, "keys": list(keys)})
+    return {row.key: UsedIdempotencyKey(bytes(row.digest), list(row.job_ids)) for row in rows}
+
+
 def fill_keys(tx: Connection, project_id: ProjectId, made: dict[str, list[JobId]]) -> None:
     """Write which jobs each taken key stands for."""
     parameters = {
