@@ -8,6 +8,7 @@ import os
 import subprocess
 
 URL = os.environ.get("PEER_BROKER", "")
+PLAIN = URL.replace("redis+socket://", "unix://").replace("virtual_host=", "db=")  # as everybody but Celery writes it
 PEER = os.environ.get("PEER", "")
 
 
@@ -18,7 +19,7 @@ def run() -> int:
 if PEER == "huey":
     from huey import RedisHuey
 
-    huey = RedisHuey("peer", url=URL, results=True)
+    huey = RedisHuey("peer", url=PLAIN, results=True)
     task = huey.task()(run)
 elif PEER == "celery":
     from celery import Celery
@@ -32,7 +33,7 @@ elif PEER == "dramatiq":
     from dramatiq.results import Results
     from dramatiq.results.backends import RedisBackend
 
-    broker = RedisBroker(url=URL)
-    broker.add_middleware(Results(backend=RedisBackend(url=URL)))
+    broker = RedisBroker(url=PLAIN)
+    broker.add_middleware(Results(backend=RedisBackend(url=PLAIN)))
     dramatiq.set_broker(broker)
     task = dramatiq.actor(store_results=True, queue_name="peer")(run)

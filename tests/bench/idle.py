@@ -5,7 +5,6 @@ The whole embedded stack, as `ganger up` starts it, with its node. Memory is PSS
 
 from __future__ import annotations
 
-import re
 import time
 from collections import Counter
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Any
 import psutil
 import psycopg
 
-from api.up.embedded import servers, state
 from tests.bench.figures import figure
 from tests.bench.path import NORMAL
 from tests.support.installation import Installation
@@ -22,7 +20,7 @@ from tests.support.servers import state_folder
 
 SETTLE_S, WATCH_S = 20.0, 30.0
 WAITING = 20_000
-_WHAT = re.compile(r"ganger (api|scheduler|worker|up)|(postgres)|(valkey|redis)|(celery)|(supervisor)|(python)")
+_PARTS = ("ganger api", "ganger scheduler", "ganger worker", "ganger up", "postgres", "valkey", "celery", "supervisor")
 
 
 def main() -> None:
@@ -64,7 +62,9 @@ def _waiting(installation: Installation) -> None:
 
 
 def _database(installation: Installation) -> str:
-    return servers.prepare(state.prepare(installation.root)).database_url
+    """Return the address that the installation's own scheduler was given."""
+    environment = installation.processes("scheduler")[0].environ()
+    return environment["GANGER_DATABASE_URL"]
 
 
 def _transactions(url: str) -> int:
@@ -82,8 +82,7 @@ def _processes(installation: Installation) -> dict[int, str]:
         except (OSError, psutil.Error):
             continue
         if mine:
-            match = _WHAT.search(words)
-            found[process.pid] = next(filter(None, match.groups())) if match else "other"
+            found[process.pid] = next((part for part in _PARTS if part in words), "other").removeprefix("ganger ")
     return found
 
 
