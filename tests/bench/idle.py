@@ -64,7 +64,7 @@ def _waiting(installation: Installation) -> None:
 def _database(installation: Installation) -> str:
     """Return the address that the installation's own scheduler was given."""
     environment = installation.processes("scheduler")[0].environ()
-    return environment["GANGER_DATABASE_URL"]
+    return str(environment["GANGER_DATABASE_URL"])
 
 
 def _transactions(url: str) -> int:
