@@ -1,7 +1,7 @@
 // @ts-check
 // The window on a log: lines are fetched a thousand at a time where one looks, about a screen of rows exists, and text is text.
 
-const ROW = 18, BLOCK = 1000, KEPT = 24, TALLEST = 12_000_000;
+const ROW = 24, BLOCK = 1000, KEPT = 24, TALLEST = 12_000_000;
 const COLOURS = ["black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"];
 
 /** A line as pieces of text with classes: SGR colours stay, every other control sequence goes, `\r` leaves what stood last. @param {string} line */
