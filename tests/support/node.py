@@ -121,7 +121,7 @@ class World:
             keep=[_ref(key) for key in keep],
             kill=[_ref(key) for key in kill],
         )
-        return self.tell(RegistrationAnswered(answer, self.boot))
+        return self.tell(RegistrationAnswered(answer, self.boot, wire.Amounts(cpus=1000, mem=10**9, disk=10**9)))
 
     def beat(
         self,
