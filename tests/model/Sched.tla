@@ -160,7 +160,7 @@ Take(n, kept) ==
 Expire(n) == /\ cut[n] /\ ~stale[n] /\ stale' = [stale EXCEPT ![n] = TRUE]
              /\ UNCHANGED <<job, ex, plan, pend, wait, begun, proc, spool, nst, nep, aep, cut, faults, starts, ghosts>>
 Lost(n) == /\ nst[n] = "READY" /\ cut[n]
-           /\ (SELFFENCE => stale[n] /\ Here(n, proc) = {} /\ (LEASESTART \/ Here(n, pend \cup wait) = {}))
+           /\ (SELFFENCE => stale[n] /\ Here(n, proc) = {})
            /\ nst' = [nst EXCEPT ![n] = "LOST"] /\ nep' = [nep EXCEPT ![n] = @ + 1]
            /\ Take(n, {})
            /\ UNCHANGED <<plan, pend, wait, begun, proc, spool, aep, cut, stale, faults, starts>>
