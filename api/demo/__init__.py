@@ -6,6 +6,7 @@ cases        which jobs, and what should become of each
 results      what is seen of a case while it runs, and what is said of it
 checks       what really happened, against what should have
 screen       what a person sees of it
+workflow     runs a workflow beside them, and says what became of it
 script       submits the cases, watches them, cancels what is to be canceled, has them checked
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from api.demo import cases, environment, examples, script
+from api.demo import cases, environment, examples, script, workflow
 from api.demo.environment import DemoOptions
 from api.demo.results import CheckResult
 from api.demo.screen import DemoScreen
@@ -34,10 +35,13 @@ def run(options: DemoOptions) -> int:
     with environment.signals_as_interrupts(), suppress(KeyboardInterrupt):
         with environment.DemoEnvironment(options, screen.progress) as started:
             with started.client() as api:
+                flow = workflow.begin(api, example)
                 ran = script.run(api, cases.of_example(example), screen)
                 results += script.check(api, ran, local=started.is_ours)
+                results.append(workflow.check(api, flow))
                 if options.keep is not None:
                     script.save_outputs(api, ran, options.keep)
+                    workflow.save(api, flow, options.keep / "airports-workflow")
             screen.show(results)
         ended = started.check_end()
         screen.show_general(ended)
