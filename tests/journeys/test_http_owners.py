@@ -22,21 +22,34 @@ from tests.support.api import Api, serving
 
 ROUTES = {f"{route.method} {route.rule}": route for noun in NOUNS for route in noun.routes.all}
 
+WORKFLOW = "jobs: {one: {command: ['true']}}"
 GRID = {"blocks": [2, 2, 2], "size": [1, 1, 1]}
 OF_ONE_THING = {
     "job": {
         "GET /jobs/<id:job_id>/", "PATCH /jobs/<id:job_id>/", "GET /jobs/<id:job_id>/events/", "GET /jobs/<id:job_id>/explain/",
-        "GET /jobs/<id:job_id>/executions/", "POST /jobs/<id:job_id>/uploaded/",
+        "GET /jobs/<id:job_id>/executions/", "POST /jobs/<id:job_id>/uploaded/", "GET /jobs/<id:job_id>/explain/nodes/",
+        "POST /jobs/<id:job_id>/done/",
     },
     "operation": {"GET /operations/<id:operation_id>/"},
     "execution": {
         "GET /job-executions/<id:execution_id>/", "GET /job-executions/<id:execution_id>/logs/<stream>/",
+        "GET /job-executions/<id:execution_id>/logs/<stream>/index/", "GET /job-executions/<id:execution_id>/logs/<stream>/search/",
+    },
+    "schedule": {
+        "GET /schedules/<id:schedule_id>/", "PATCH /schedules/<id:schedule_id>/", "DELETE /schedules/<id:schedule_id>/",
+        "GET /schedules/<id:schedule_id>/firings/", "POST /schedules/<id:schedule_id>/trigger/",
+        "POST /schedules/<id:schedule_id>/backfill/", "DELETE /schedules/<id:schedule_id>/backfill/",
+    },
+    "workflow": {
+        "GET /workflows/<id:workflow_id>/", "DELETE /workflows/<id:workflow_id>/", "GET /workflows/<id:workflow_id>/graph/",
+        "GET /workflows/<id:workflow_id>/jobs/", "POST /workflows/<id:workflow_id>/cancel/", "POST /workflows/<id:workflow_id>/hold/",
+        "POST /workflows/<id:workflow_id>/restart/",
     },
     "job type": {
         "GET /job-types/<id:job_type_id>/", "PATCH /job-types/<id:job_type_id>/", "GET /job-types/<id:job_type_id>/revisions/",
-        "GET /job-types/<id:job_type_id>/revisions/<id:revision_num>/", "GET /job-types/<name>/<version>/",
-        "PATCH /job-types/<name>/<version>/", "GET /job-types/<name>/<version>/revisions/",
-        "GET /job-types/<name>/<version>/revisions/<id:revision_num>/",
+        "GET /job-types/<id:job_type_id>/revisions/<id:revision_num>/", "GET /job-types/<words:name>/<version>/",
+        "PATCH /job-types/<words:name>/<version>/", "GET /job-types/<words:name>/<version>/revisions/",
+        "GET /job-types/<words:name>/<version>/revisions/<id:revision_num>/", "GET /job-types/<id:job_type_id>/statistics/",
     },
     "error": {"GET /errors/<id:error_id>/", "PATCH /errors/<id:error_id>/"},
     "file": {"GET /files/<id:file_id>/", "DELETE /files/<id:file_id>/", "GET /files/<id:file_id>/content/"},
@@ -59,7 +72,7 @@ OF_ONE_THING = {
 LISTS = {
     "GET /jobs/", "GET /jobs/updates/", "GET /jobs/changes/", "GET /jobs/executions/", "GET /job-executions/", "GET /job-types/",
     "GET /job-types/status/", "GET /job-types/running/", "GET /files/", "GET /errors/", "GET /admin/tokens/",
-    "GET /admin/projects/", "GET /data-sets/",
+    "GET /admin/projects/", "GET /data-sets/", "GET /schedules/", "GET /workflows/", "GET /operations/",
 }  # fmt: skip
 """Lists of things that projects own: nothing of another project is in them."""
 
@@ -72,11 +85,25 @@ MADE = {
     "POST /admin/tokens/": {"name": "new", "role": "viewer"},
     "POST /files/": b"x",
     "POST /data-sets/": {"name": "new", "grid": GRID},
+    "POST /schedules/": {"name": "new", "cron": "@daily", "job": {"command": ["true"]}},
+    "POST /workflows/": {"definition": WORKFLOW},
+    "POST /workflows/validate/": {"definition": WORKFLOW},
 }
 """Routes that make something in a project: none is made in another one, and without a word it is the caller's own."""
 
-OWN = {"GET /token/", "POST /token/rotation/"}
+OWN = {
+    "GET /token/", "POST /token/rotation/", "GET /me/", "GET /me/sessions/", "DELETE /me/sessions/", "POST /me/login-codes/",
+}  # fmt: skip
 """Routes of the token that asks."""
+
+QUESTIONS = {"GET /jobs/groups/", "GET /search/", "POST /schedules/preview/"}
+"""Routes that only reckon, from what the caller sees: a test of their own has what they say of another project."""
+
+OF_STATE = {
+    "POST /jobs/<id:job_id>/done/", "DELETE /workflows/<id:workflow_id>/", "POST /workflows/<id:workflow_id>/restart/",
+    "POST /schedules/<id:schedule_id>/trigger/",
+}  # fmt: skip
+"""Routes that a thing's state may refuse (409): who is told that is let to them."""
 
 BULK = {
     "POST /jobs/cancel/", "POST /jobs/requeue/", "POST /jobs/hold/", "POST /jobs/release/", "POST /jobs/pin/", "POST /jobs/unpin/",
@@ -94,6 +121,7 @@ INSTALLATION = {
     "POST /admin/projects/": {"name": "new"},
     "DELETE /admin/projects/<name>/": None,
     "GET /metrics": None,
+    "GET /audit/": None,
     "GET /admin/purge/": None,
     "POST /admin/purge/": {"dry_run": True},
 }
@@ -101,7 +129,7 @@ INSTALLATION = {
 
 OF_NODES = {
     "POST /node/register/", "POST /node/beat/", "POST /node/claim/", "POST /node/report/", "POST /node/output/",
-    "POST /node/leave/", "GET /node/files/<id:file_id>/content/", "POST /node/files/", "POST /node/files/bulk/",
+    "POST /node/exchange/", "POST /node/leave/", "GET /node/files/<id:file_id>/content/", "POST /node/files/", "POST /node/files/bulk/",
 }  # fmt: skip
 """Calls of a node for itself alone: `test_security_nodes.py` has another one try each of them."""
 
@@ -117,6 +145,7 @@ def test_every_route_says_whose_things_it_touches() -> None:
     listed = [
         *LISTS,
         *OWN,
+        *QUESTIONS,
         *MADE,
         *BULK,
         *INSTALLATION,
@@ -155,7 +184,7 @@ class Things:
         things["name"] = (
             things["type_name"] if rule.startswith("/job-types") else "default" if "pools" in rule else owner
         )
-        return method, re.sub(r"<(?:id:)?(\w+)>", lambda found: str(things[found[1]]), rule)
+        return method, re.sub(r"<(?:id:|words:)?(\w+)>", lambda found: str(things[found[1]]), rule)
 
     def _made(self, owner: str | None) -> dict[str, Any]:
         api, there = self.api, {} if owner is None else {"project": owner}
@@ -188,7 +217,11 @@ class Things:
                VALUES (gen_random_uuid(), :id, 1, 0, 1, 1, 'x')""",
             id=data_set,
         )
+        own = api.as_(f"{owner} admin" if owner else "admin")
+        schedule = own.post("/schedules/", {"name": named, "cron": "@daily", "job": {"command": ["true"]}}).json
+        workflow = own.post("/workflows/", {"definition": WORKFLOW, "name": named}).json
         return {
+            "schedule_id": schedule["id"], "workflow_id": workflow["id"],
             "data_set_id": data_set, "number": 1, "job_id": job["id"], "execution_id": execution, "file_id": file["id"], "job_type_id": kind["id"], "type_name": named,
             "version": "1.0", "error_id": error["id"], "token_id": token["id"], "operation_id": operation["id"], "secret": "s",
         }  # fmt: skip
@@ -198,6 +231,17 @@ BODIES = {
     "PATCH /jobs/<id:job_id>/": {"status": "CANCELED"},
     "POST /data-sets/<id:data_set_id>/updates/": {"new": [{"title": "v", "data_type": "Int8"}]},
     "POST /data-sets/<id:data_set_id>/queries/": {},
+    "PATCH /schedules/<id:schedule_id>/": {"is_paused": True},
+    "POST /schedules/<id:schedule_id>/trigger/": {},
+    "POST /schedules/<id:schedule_id>/backfill/": {
+        "from": "2026-01-01T00:00:00Z",
+        "to": "2026-01-02T00:00:00Z",
+        "dry_run": True,
+    },
+    "POST /workflows/<id:workflow_id>/cancel/": {},
+    "POST /workflows/<id:workflow_id>/restart/": {},
+    "POST /workflows/<id:workflow_id>/hold/": {"held": False},
+    "POST /jobs/<id:job_id>/done/": {"reason": "it is"},
     "PATCH /admin/projects/<name>/": {"title": "Changed"},
     "POST /admin/projects/<name>/secrets/": {"name": "s", "value": "w"},
     "PATCH /admin/tokens/<id:token_id>/": {"name": "renamed"},
@@ -215,12 +259,13 @@ def things(database_url: str, tmp_path: Path) -> Iterator[Things]:
 def sent(things: Things, caller: str, route: str, owner: str | None) -> int:
     method, path = things.address(route, owner)
     body = BODIES.get(route, CHANGED) if method in {"PATCH", "POST"} else None
-    return things.api.as_(caller).send(method, path, body).status_code
+    query = {"q": "x"} if path.endswith("/search/") else None
+    return things.api.as_(caller).send(method, path, body, query=query).status_code
 
 
 def in_order(routes: set[str]) -> list[str]:
-    """What deletes comes last."""
-    return sorted(routes, key=lambda route: (route.startswith("DELETE"), route))
+    """What deletes comes last, and a part before its whole."""
+    return sorted(routes, key=lambda route: (route.startswith("DELETE"), -route.count("/"), route))
 
 
 def holds(things: Things, caller: str, owner: str | None, expected: Callable[[str], set[int]]) -> list[Any]:
@@ -229,6 +274,8 @@ def holds(things: Things, caller: str, owner: str | None, expected: Callable[[st
     for kind, routes in OF_ONE_THING.items():
         for route in in_order({route for route in routes if expected(route)}):
             status = sent(things, caller, route, owner)
+            if status == 409 and route in OF_STATE and 200 in expected(route):
+                continue
             if status not in expected(route):
                 wrong.append((kind, caller, route, owner, status))
     return wrong
@@ -269,7 +316,11 @@ def test_lists_hold_nothing_of_another_project(things: Things) -> None:
         path = route.removeprefix("GET ")
         seen, there = mine.get(path), things.api.get(path)
         assert "foreign" not in seen.text, route
-        assert 0 < seen.json["count"] < there.json["count"], route
+        assert seen.status_code == 200, (route, seen.text)
+        if "count" in seen.json:
+            assert 0 < seen.json["count"] < there.json["count"], route
+        else:  # of what is read from the newest on, nobody counts all
+            assert 0 < len(seen.json["results"]) < len(there.json["results"]), route
     cursor = read_position(mine.get("/jobs/changes/").json["cursor"])
     assert cursor is not None
     changes = {
@@ -280,6 +331,14 @@ def test_lists_hold_nothing_of_another_project(things: Things) -> None:
     assert 0 < len(seen.json["results"]) < len(there.json["results"])
     things.api.change("UPDATE jobs SET status = 'RUNNING', attempt = 1")
     assert [one["count"] for one in mine.get("/job-types/running/").json["results"]] == [1]
+
+
+def test_what_is_counted_and_found_is_of_ones_own_project(things: Things) -> None:
+    mine = things.api.as_("mine admin")
+    counted = mine.get("/jobs/groups/", group_by="project").json["results"]
+    assert [one["value"] for one in counted] == ["mine"]
+    assert mine.get("/search/", q="type-of-foreign").json["results"] == []
+    assert mine.get("/search/", q="type-of-mine").json["results"] != []
 
 
 def test_nothing_is_made_in_another_project_and_without_a_word_in_ones_own(things: Things) -> None:
@@ -304,9 +363,11 @@ def test_nothing_is_made_in_another_project_and_without_a_word_in_ones_own(thing
 
 def test_verbs_for_many_end_at_the_border(things: Things) -> None:
     mine, theirs = things.api.as_("mine admin"), things.of["foreign"]["job_id"]
+    own = mine.get("/jobs/").json["count"]
+    assert own < things.api.get("/jobs/").json["count"]
     for route in BULK - {"POST /queue/requeue-jobs/"}:
         path = route.removeprefix("POST ")
-        assert mine.post(path, {"all": True, "dry_run": True}).json["count"] <= 1, route
+        assert mine.post(path, {"all": True, "dry_run": True}).json["count"] <= own, route
         assert mine.post(path, {"job_id": theirs, "dry_run": True}).json["count"] == 0, route
     assert mine.post("/queue/requeue-jobs/", {"job_ids": [theirs]}).status_code == 404
 

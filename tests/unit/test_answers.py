@@ -13,6 +13,7 @@ from flask import Response
 from api.http import app
 from api.http.answers import Answer
 from api.http.routing import Route
+from api.http.schema.answers import Problem
 
 ROUTES = [route for noun in app.NOUNS for route in noun.routes.all]
 
@@ -26,7 +27,8 @@ def returned(route: Route) -> set[object]:
 
 
 def declared(route: Route) -> set[object]:
-    types = [answer for answer in route.answers.values() if not isinstance(answer, Mapping)]
+    """The types of what the handler itself answers: problems are written by one place for all routes."""
+    types = [answer for answer in route.answers.values() if not isinstance(answer, Mapping) and answer is not Problem]
     return {one for answer in types for one in (get_args(answer) if isinstance(answer, UnionType) else (answer,))}
 
 

@@ -25,8 +25,8 @@ from workers.supervisor.runs.run import ended_event
 
 
 def test_the_words_on_the_wire_and_in_the_database_are_what_earlier_releases_wrote() -> None:
-    assert list(Outcome) == ["completed", "failed", "canceled", "returned", "withdrawn", "lost"]
-    assert list(StopReason) == ["canceled", "preempted", "gang"]
+    assert list(Outcome) == ["completed", "failed", "canceled", "returned", "unstarted", "withdrawn", "lost"]
+    assert list(StopReason) == ["canceled", "preempted", "gang", "recalled"]
     assert list(EndReason) == ["exit", "timeout", "disk_full", "fenced", "launch", "supervisor_lost", "killed"]
 
 
@@ -39,11 +39,11 @@ def test_the_words_on_the_wire_and_in_the_database_are_what_earlier_releases_wro
         (Outcome.RETURNED, ExecutionStatus.CANCELED),
     ],
 )
-def test_each_outcome_that_a_node_reports_is_a_move_of_a_running_execution(
+def test_each_outcome_that_a_node_reports_is_a_move_of_an_execution_that_it_holds(
     outcome: Reported, status: ExecutionStatus
 ) -> None:
     move = EXECUTION_MOVES[move_of(outcome)]
-    assert (move.sources, move.target) == (frozenset({ExecutionStatus.RUNNING}), status)
+    assert (move.sources, move.target) == (frozenset({ExecutionStatus.AHEAD, ExecutionStatus.RUNNING}), status)
 
 
 @pytest.mark.parametrize("reason", StopReason)

@@ -11,6 +11,9 @@ from api.http.document.answer_types import JsonSchema
 MAX_DEPTH = 6
 """Objects within objects are written out so deep."""
 
+MAX_ITEMS = 20
+"""Most entries of a list in an example; what asks for more gets a shorter one."""
+
 _FORMATS = {
     "date-time": "2026-11-22T20:00:00Z",
     "uuid": "6f1e1c9e-3c7b-4d29-9e2b-0f5d8a1b7c11",
@@ -75,7 +78,8 @@ def _made_up(schema: JsonSchema, schemas: Mapping[str, JsonSchema], *, whole: bo
             return _object(schema, schemas, whole=whole, depth=depth)
         case "array":
             items = schema.get("items", {})
-            return [sample(items, schemas, whole=whole, depth=depth + 1)] if items and depth < MAX_DEPTH else []
+            wanted = max(1, min(schema.get("minItems", 1), MAX_ITEMS)) if items and depth < MAX_DEPTH else 0
+            return [sample(items, schemas, whole=whole, depth=depth + 1) for _ in range(wanted)]
         case "integer" | "number":
             return max(1, int(schema.get("minimum", 1)))
         case "boolean":

@@ -49,7 +49,7 @@ def create(
 ) -> None:
     """Make a schedule.
 
-    [bold]ganger schedule create nightly --cron '30 2 * * *' --zone Europe/Berlin -- backup --all[/]
+    [bold]ganger schedule create nightly --cron @daily --zone UTC -- backup --all[/]
     """
     more = {"overlap": overlap, "catch_up": catch_up, "jitter_s": jitter}
     timing = _timing(cron, every, at, zone) | {key: value for key, value in more.items() if value is not None}
@@ -185,7 +185,7 @@ def backfill(
 ) -> None:
     """Make runs for times that are past.
 
-    [bold]ganger schedule backfill 3 --from 2026-11-01T00:00:00Z --to 2026-11-08T00:00:00Z --dry-run[/]
+    [bold]ganger schedule backfill 3 --from 2026-11-01T00:00Z --to 2026-11-08T00:00Z[/]
     """
     order = "newest" if newest else "oldest"
     with connection.client() as api:
