@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import orjson
 from flask import Flask, Response, g, redirect, request
@@ -111,12 +111,24 @@ def _finish(response: Response) -> Response:
         return response
     if response.status_code >= 400 and response.mimetype == "application/json" and not g.get("is_error_page"):  # noqa: PLR2004
         g.is_error_page = True
-        response = _error_page(response)
+        response = _without_slash() if _has_slash(response) else _error_page(response)
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers.setdefault("Cache-Control", "private, no-store")
     response.vary.add("Cookie")
     return response
+
+
+def _has_slash(response: Response) -> bool:
+    """Return whether somebody asked for a page with a slash at the end, which addresses of pages do not have."""
+    return response.status_code == 404 and request.method == "GET" and request.path.endswith("/")  # noqa: PLR2004
+
+
+def _without_slash() -> Response:
+    query = request.query_string.decode("ascii", "replace")
+    to = request.script_root + quote(request.path.rstrip("/"))
+    made = redirect(f"{to}?{query}" if query else to, 308)
+    return Response(made.get_data(), made.status_code, dict(made.headers))
 
 
 def _error_page(response: Response) -> Response:

@@ -196,3 +196,10 @@ def test_choices_are_kept_by_the_browser_and_times_are_in_its_zone(api: Api, pag
     assert "2026-03-08 06:30:00 AM America/New_York" in text, "summer time began there that day"
     assert pages.post("/ui/me", {"zone": "Nowhere/Else", "theme": "<x>"}).status_code == 303
     assert 'data-theme="system"' in pages.get("/ui/").text
+
+
+def test_a_slash_too_much_leads_to_the_page(pages: PageReader) -> None:
+    led = pages.get("/ui/jobs/?q=status:failed")
+    assert (led.status_code, led.headers["Location"]) == (308, "/ui/jobs?q=status:failed")
+    assert pages.get("/ui/nothing/").headers["Location"] == "/ui/nothing"
+    assert pages.get("/ui/nothing").status_code == 404
