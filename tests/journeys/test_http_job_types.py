@@ -124,7 +124,7 @@ def test_what_no_job_could_use_is_refused_by_the_name_of_the_field(api: Api, cha
     answer = api.post("/job-types/", body)
     assert answer.status_code == 400, answer.text
     assert answer.json["field"] == field, answer.text
-    assert api.value("SELECT count(*) FROM job_types") == 1
+    assert api.value("SELECT count(*) FROM job_types WHERE NOT is_system") == 0
     check = api.post("/job-types/validation/", body)
     assert check.status_code == 400 or (check.json["is_valid"], check.json["errors"][0]["name"]) == (False, field)
 
@@ -218,7 +218,8 @@ def test_types_are_listed_by_name_and_version_and_filtered(api: Api, query: dict
     api.a_type("b", "1")
     api.a_type("a", "1", category="x", is_active=False)
     found = api.get("/job-types/", **query)
-    assert [one["name"] for one in found.json["results"]] == names
+    listed = [one["name"] for one in found.json["results"]]
+    assert [name for name in listed if not name.startswith("blockmodel/")] == names  # those are of every installation
     for wrong in ({"is_active": "maybe"}, {"order": "nothing"}, {"id": "x"}):
         assert api.get("/job-types/", **wrong).status_code == 400
 
