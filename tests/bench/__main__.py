@@ -9,12 +9,31 @@ import argparse
 import importlib
 import sys
 from pathlib import Path
+from typing import Any
 
 PARTS = {
     path.stem: (importlib.import_module(f"tests.bench.{path.stem}").__doc__ or "").strip().partition("\n")[0]
     for path in sorted(Path(__file__).parent.glob("*.py"))
     if not path.stem.startswith("_") and path.stem != "figures"
 }
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def _options(asked: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Return by part what was asked of it; what was not asked is left to the part."""
+    rounds = {} if asked.rounds is None else {"rounds": asked.rounds}
+    return {
+        "scale": {"changes": asked.changes},
+        "agreement": {"cases": asked.cases},
+        "peers": {**rounds, **({} if asked.jobs is None else {"jobs": asked.jobs})},
+        "requests": {**rounds, "profile": asked.profile},
+    }
 
 
 def main() -> int:
@@ -31,8 +50,17 @@ def main() -> int:
     parser.add_argument(
         "--cases", type=int, default=1000, metavar="N", help="part agreement: so many random clusters (default: 1000)"
     )
+    parser.add_argument(
+        "--rounds", type=_positive, metavar="N", help="parts peers, requests: so many rounds (default: 5)"
+    )
+    parser.add_argument("--jobs", type=_positive, metavar="N", help="part peers: so many jobs a round (default: 1000)")
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="part requests: also a profile of the API's functions, kind of request by kind",
+    )
     asked = parser.parse_args()
-    options = {"scale": {"changes": asked.changes}, "agreement": {"cases": asked.cases}}
+    options = _options(asked)
     for part in asked.part or PARTS:
         importlib.import_module(f"tests.bench.{part}").main(**options.get(part, {}))
     return 0

@@ -1,63 +1,81 @@
-"""W1, W2 and W4 beside peers: jobs of one /bin/true on two slots. Medians of rounds that take turns, and ratios to each peer.
+"""W1 and W2 beside peers: jobs of one /bin/true on two slots. Medians of rounds that take turns, and ratios to each peer.
 
-W1: jobs a second and processor time a job, from the first submission to the last end, also for jobs of 10 and of 100 ms (beside
-what two slots can do at all). W2: one job at a time, submission to end seen. W4: cancel of a running tree until it is dead. huey, HyperQueue, Celery,
-dramatiq and bare spawn are installed into an environment of their own; one that does not install is left out. Peers that are
-queues keep nothing durably, none of them contains its jobs: what they do is less, and they say how much there is to win.
+W1: jobs a second and processor time a job, from the first submission to the last end; broker, database and client are counted. W2: one job
+at a time, submission to end seen. Of Ganger alone: W1 for jobs of 10 and of 100 ms (beside what two slots can do at all), and W4, cancel
+of a running tree until it is dead. huey, HyperQueue, Celery and dramatiq are installed into an environment of their own (or stand in the one
+that GANGER_PEERS names); one that does not install, or fails, is left out from then on, and the output says why. Peers
+that are queues keep nothing durably, none of them contains its jobs: what they do is less, and they say how much there is to win.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 import venv
 from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from api.up.embedded import servers, state
+from scheduler.servers import broker_client
 from tests.bench.figures import figure, quantile
 from tests.bench.path import NORMAL, _cpu_seconds
 from tests.support.installation import Installation
 from tests.support.servers import state_folder
 
-PACKAGES = ("huey==3.5.4", "hyperqueue==0.27.0", "celery[redis]==5.7.0", "dramatiq[redis]==2.2.1")
-NEED = {"huey": "huey", "hyperqueue": "hyperqueue", "celery": "celery", "dramatiq": "dramatiq"}
+PACKAGES = {
+    "huey": ("huey==3.5.4", "redis>=5.2"),
+    "hyperqueue": ("hyperqueue==0.27.0",),
+    "celery": ("celery[redis]==5.7.0",),
+    "dramatiq": ("dramatiq[redis]==2.2.1",),
+}
+PROGRAM = Path(__file__).with_name("peer_programs") / "_peer_run.py"
 ROUNDS, JOBS, LONE, CANCELS = 5, 1_000, 50, 10
+INSTALL_WITHIN_S, PEER_WITHIN_S = 300, 300
 BODY: dict[str, Any] = {"command": ["/bin/true"], "cpus_required": 1, "mem_required": 16, "disk_out_required": 1}
 
 
-def main(arguments: list[str] | None = None) -> None:
+class PeerFailed(Exception):
+    """A peer cannot be had or does not work; the text is the last line of what it said."""
+
+
+def main(*, rounds: int = ROUNDS, jobs: int = JOBS) -> None:
     """Measure all in turn."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--jobs", type=int, default=JOBS)
-    asked = parser.parse_args(arguments or [])
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     with state_folder() as root:
-        python = _environment(root)
-        peers = ["spawn", *(name for name, module in NEED.items() if _has(python, module))]
+        python, peers = _environment(root)
         running = servers.prepare(state.prepare(root / "peers"))
         running.start()
         (root / "ours").mkdir()
         installation = Installation(root / "ours", cpus=2, **NORMAL).start()
         try:
             _warm(installation)
-            for _ in range(asked.rounds):
-                for name in peers:
-                    _note(found[name], _peer(python, name, asked.jobs, running.broker_url))
-                _note(found["ganger"], _ganger(installation, asked.jobs))
-            for name, values in _longer(installation, asked.rounds).items():
+            for _ in range(rounds):
+                for name in list(peers):
+                    try:
+                        _note(found[name], _peer(python, name, jobs, _broker(running)))
+                    except PeerFailed as why:
+                        peers.remove(name)
+                        _leave_out(name, why)
+                _note(found["ganger"], _ganger(installation, jobs))
+            for name, values in _longer(installation, rounds).items():
                 found["ganger"][name] = values
             found["ganger"]["cancel_ms"] = [_cancel(installation) for _ in range(CANCELS)]
         finally:
             installation.stop()
             running.stop()
     _tell(found)
+
+
+def _leave_out(name: str, why: Exception) -> None:
+    sys.stdout.write(json.dumps({"part": "peers", "name": name, "left_out": str(why)}) + "\n")
+    sys.stdout.flush()
 
 
 def _tell(found: dict[str, dict[str, list[float]]]) -> None:
@@ -67,9 +85,10 @@ def _tell(found: dict[str, dict[str, list[float]]]) -> None:
             figure("peers", f"{name}.{what}", quantile(each, 0.5), units.get(what, "share"), rounds=len(each))
     for name, values in found.items():
         if name != "ganger":
-            for what in ("jobs_s", "p50_ms"):
-                ratios = [ours / theirs for ours, theirs in zip(found["ganger"][what], values[what], strict=True)]
-                figure("peers", f"ganger.{what}.ratio", quantile(ratios, 0.5), f"times {name}")
+            for what in ("jobs_s", "cpu_ms", "p50_ms") if values else ():
+                # A peer that failed in a later round has fewer; those that it has stand in the same order.
+                ratios = [ours / theirs for ours, theirs in zip(found["ganger"][what], values[what], strict=False)]
+                figure("peers", f"ganger.{what}.ratio", quantile(ratios, 0.5), f"times {name}", rounds=len(ratios))
 
 
 def _note(found: dict[str, list[float]], measured: dict[str, float]) -> None:
@@ -77,33 +96,67 @@ def _note(found: dict[str, list[float]], measured: dict[str, float]) -> None:
         found[what].append(value)
 
 
-def _environment(root: Path) -> Path:
-    """Return a Python that has what of the peers installs: one that is given in GANGER_PEERS, or a new one."""
+def _environment(root: Path) -> tuple[Path, list[str]]:
+    """Return a Python that has what of the peers installs, and which these are: one that is given in GANGER_PEERS, or a new one."""
     given = os.environ.get("GANGER_PEERS")
-    if given:
-        return Path(given) / "bin/python"
-    folder = root / "environment"
-    venv.create(folder, with_pip=True)
-    for package in PACKAGES:
-        subprocess.run([folder / "bin/pip", "install", "-q", package], check=False)
-    return folder / "bin/python"
+    folder = Path(given) if given else root / "environment"
+    if not given:
+        venv.create(folder, with_pip=True)
+    peers = ["spawn"]
+    for name, packages in PACKAGES.items():
+        try:
+            if not given:
+                _ran(
+                    [str(folder / "bin/pip"), "install", "-q", "--disable-pip-version-check", *packages],
+                    INSTALL_WITHIN_S,
+                )
+            _ran([str(folder / "bin/python"), "-c", f"import {name}"], INSTALL_WITHIN_S)
+            peers.append(name)
+        except PeerFailed as why:
+            _leave_out(name, why)
+    return folder / "bin/python", peers
 
 
-def _has(python: Path, module: str) -> bool:
-    return subprocess.run([python, "-c", f"import {module}"], stderr=subprocess.DEVNULL, check=False).returncode == 0
-
-
-def _peer(python: Path, name: str, jobs: int, broker: str) -> dict[str, float]:
-    command = [str(python), str(Path(__file__).with_name("_peer_run.py")), name, str(jobs), str(LONE)]
-    told = subprocess.run(
+def _ran(command: list[str], within_s: float, more: Mapping[str, str] | None = None) -> str:
+    """Return what a program printed; whatever it started ends with it. Raises PeerFailed."""
+    process = subprocess.Popen(
         command,
-        env={**os.environ, "PEER_BROKER": broker, "PEER": name},
+        env={**os.environ, **(more or {})},
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=True,
-        timeout=300,
+        errors="replace",
+        start_new_session=True,
     )
-    measured: dict[str, float] = json.loads(told.stdout.splitlines()[-1])
+    try:
+        told, said = process.communicate(timeout=within_s)
+    except subprocess.TimeoutExpired:
+        raise PeerFailed(f"not over after {within_s:.0f} s") from None
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    if process.returncode:
+        lines = [line.strip() for line in said.splitlines() if line.strip()]
+        raise PeerFailed(lines[-1] if lines else f"exit status {process.returncode}")
+    return told
+
+
+def _broker(running: servers.ServerSet) -> dict[str, str]:
+    """Return the empty broker for the next peer."""
+    client = broker_client.connect(running.broker_url)
+    client.flushall()
+    pid = client.info("server")["process_id"]
+    client.close()
+    return {"PEER_BROKER": running.broker_url, "PEER_BROKER_PID": str(pid)}
+
+
+def _peer(python: Path, name: str, jobs: int, broker: Mapping[str, str]) -> dict[str, float]:
+    told = _ran([str(python), str(PROGRAM), name, str(jobs), str(LONE)], PEER_WITHIN_S, {**broker, "PEER": name})
+    try:
+        measured: dict[str, float] = json.loads(told.splitlines()[-1])
+    except (IndexError, ValueError):
+        raise PeerFailed("it printed no figures") from None
     return measured
 
 
@@ -113,9 +166,9 @@ def _warm(installation: Installation) -> None:
 
 
 def _ganger(installation: Installation, jobs: int) -> dict[str, float]:
-    before = _cpu_seconds(installation)
+    before = _cpu_seconds(installation) + time.process_time()
     rate = _throughput(installation, jobs, BODY)
-    spent = _cpu_seconds(installation) - before
+    spent = _cpu_seconds(installation) + time.process_time() - before
     seconds = []
     for _ in range(LONE):
         began = time.perf_counter()
@@ -170,4 +223,4 @@ def _cancel(installation: Installation) -> float:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -2,23 +2,26 @@
 
 The bare handlers are Flask with one INSERT, and with one SELECT by key, on the same gunicorn, PostgreSQL and number of
 processes, in turn with ours. The clients are one process that does nothing but send and read. `--profile` adds where the time of
-one process goes, function by function.
+one process goes, for each kind of request: a file for `python -m pstats`, and the functions with the most time of their own. A profiled
+request takes some times as long; shares tell, sums do not.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
+import pstats
 import selectors
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -34,6 +37,7 @@ from tests.support.servers import state_folder
 CLIENTS, PROCESSES = 8, 2
 ROUNDS, SECONDS = 5, 3.0
 JOBS = 1_000
+TOP = 25
 READY_WITHIN_S = 60.0
 _NODE = """
     INSERT INTO nodes (name, pool_id, hostname, boot_id, disk_id, cpus, mem, disk)
@@ -94,12 +98,8 @@ def _length(head: bytes) -> int:
     return next(int(line[15:]) for line in head.split(b"\r\n") if line[:15].lower() == b"content-length:")
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(*, rounds: int = ROUNDS, profile: bool = False) -> None:
     """Measure in turn, and print medians of the rounds and their ratios."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--profile", action="store_true")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    asked = parser.parse_args(arguments or [])
     with state_folder() as root:
         running = servers.prepare(state.prepare(root))
         running.start()
@@ -113,10 +113,11 @@ def main(arguments: list[str] | None = None) -> None:
                 db.execute(_NODE)
             token = tokens.ensure(url, kind="user", role="admin", project=None, name="bench", path=root / "token")
             with _server("tests.bench._bare_server", url, root) as bare, _ganger(url, running.broker_url, root) as ours:
-                _measure(url, token, bare, ours, asked.rounds)
-            if asked.profile:
-                with _ganger(url, running.broker_url, root, profile=True) as ours:
-                    _profile(url, token, ours)
+                _measure(url, token, bare, ours, rounds)
+            if profile:
+                file = Path(tempfile.mkdtemp(prefix="ganger-profile-")) / "last"
+                with _ganger(url, running.broker_url, root, profile=file) as ours:
+                    _profile(_our_loads(_some_jobs(token, ours.port), token, ours), file)
         finally:
             running.stop()
 
@@ -148,10 +149,18 @@ def _loads(url: str, token: str, bare: _Server, ours: _Server) -> dict[str, tupl
     ids = _some_jobs(token, ours.port)
     with psycopg.connect(url, autocommit=True) as db:
         keys = [row[0] for row in db.execute("SELECT id FROM bare LIMIT 1000")]
+    loads = _our_loads(ids, token, ours)
     return {
         "bare-insert": (Load(bare.port, [_request("POST", "/", body=_BODY)]), bare),
-        "submit": (Load(ours.port, [_request("POST", "/jobs/", token, _BODY)]), ours),
+        "submit": loads["submit"],  # after what it is held against
         "bare-select": (Load(bare.port, [_request("GET", f"/{key}") for key in keys]), bare),
+        **loads,
+    }
+
+
+def _our_loads(ids: Sequence[int], token: str, ours: _Server) -> dict[str, tuple[Load, _Server]]:
+    return {
+        "submit": (Load(ours.port, [_request("POST", "/jobs/", token, _BODY)]), ours),
         "detail": (Load(ours.port, [_request("GET", f"/jobs/{one}/", token) for one in ids]), ours),
         "first-page": (Load(ours.port, [_request("GET", "/jobs/", token)]), ours),
         "small-page": (Load(ours.port, [_request("GET", "/jobs/?page_size=10", token)]), ours),
@@ -189,11 +198,11 @@ class _Server:
 
 
 @contextmanager
-def _ganger(url: str, broker: str, root: Path, *, profile: bool = False) -> Iterator[_Server]:
+def _ganger(url: str, broker: str, root: Path, *, profile: Path | None = None) -> Iterator[_Server]:
     # Limits stay on, as users have them, but out of the way of a benchmark.
     more = {
         "GANGER_BROKER_URL": broker, "GANGER_REQUESTS_PER_TOKEN": "100000000", "GANGER_STATE_DIR": str(root),
-        **({"GANGER_BENCH_PROFILE": str(root / "profile"), "GANGER_API_WORKERS": "1"} if profile else {}),
+        **({"GANGER_BENCH_PROFILE": str(profile), "GANGER_API_WORKERS": "1"} if profile else {}),
     }  # fmt: skip
     with _server("tests.bench._api_server", url, root, **more) as made:
         yield made
@@ -227,13 +236,31 @@ def _await(port: int, process: subprocess.Popen[bytes]) -> None:
     raise RuntimeError("the server did not come up")
 
 
-def _profile(url: str, token: str, ours: _Server) -> None:
-    for name, (load, _) in _loads(url, token, ours, ours).items():
-        if not name.startswith("bare"):
-            with psycopg.connect(url, autocommit=True) as db:
-                db.execute("SELECT 1")
-            load.run(SECONDS)
+def _profile(loads: dict[str, tuple[Load, _Server]], file: Path) -> None:
+    for name, (load, server) in loads.items():
+        load.run(1.0)  # what is made once is not of a request
+        _take_profile(server.port)
+        requests = len(load.run(SECONDS))
+        _take_profile(server.port)
+        kept = file.rename(file.with_name(f"{name}.prof"))
+        stats: dict[tuple[str, int, str], tuple[int, int, float, float, Any]] = pstats.Stats(str(kept)).stats  # type: ignore[attr-defined]
+        figure("requests", f"{name}.profile", requests, "requests", file=str(kept))
+        for (source, line, function), (_, calls, own, whole, _) in sorted(stats.items(), key=lambda one: -one[1][2])[
+            :TOP
+        ]:
+            figure(
+                "requests", f"{name}.own", own / requests * 1000, "ms a request", function=function,
+                where=f"{'/'.join(Path(source).parts[-3:])}:{line}", calls=round(calls / requests, 1),
+                with_what_it_calls=round(whole / requests * 1000, 3),
+            )  # fmt: skip
+
+
+def _take_profile(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
+        client.sendall(_request("GET", "/bench/profile/"))
+        if not client.recv(4096).startswith(b"HTTP/1.1 200"):
+            raise RuntimeError("the server keeps no profile")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

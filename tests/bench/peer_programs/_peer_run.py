@@ -1,6 +1,7 @@
 """Measures one peer, in an environment of the peers' own: `_peer_run.py PEER N LONE`; prints one JSON line.
 
-The worker is a child of this process, so that its processor time and that of its jobs can be told from others'.
+The worker is a child of this process, so that its processor time and that of its jobs can be told from others'; the broker's is added
+(PEER_BROKER_PID). What fails ends this process with one line: the error, and the last thing that the worker said.
 """
 
 # mypy: ignore-errors
@@ -19,10 +20,12 @@ from pathlib import Path
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
 TICK = os.sysconf("SC_CLK_TCK")
+END_WITHIN_S = 5.0
+LOG = Path(os.devnull)
 
 
 def cpu_s() -> float:
-    """Seconds of processor of this process and of all that descend from it, ended ones included."""
+    """Seconds of processor of this process, of all that descend from it, ended ones included, and of the broker."""
     children: dict[int, list[int]] = {}
     own: dict[int, float] = {}
     for entry in Path("/proc").iterdir():
@@ -33,7 +36,7 @@ def cpu_s() -> float:
                 continue
             children.setdefault(int(fields[1]), []).append(int(entry.name))
             own[int(entry.name)] = sum(map(int, fields[11:15])) / TICK
-    total, waiting = 0.0, [os.getpid()]
+    total, waiting = own.get(int(os.environ.get("PEER_BROKER_PID", "0")), 0.0), [os.getpid()]
     while waiting:
         pid = waiting.pop()
         total += own.get(pid, 0.0)
@@ -43,7 +46,22 @@ def cpu_s() -> float:
 
 def start(*command: str) -> subprocess.Popen:
     environment = {**os.environ, "PYTHONPATH": str(HERE)}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=HERE)
+    with LOG.open("ab") as log:
+        return subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=HERE)
+
+
+def end(worker: subprocess.Popen) -> None:
+    """End a worker; HyperQueue's server takes the polite signal and stays."""
+    worker.terminate()
+    try:
+        worker.wait(END_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        worker.wait()
+
+
+def last_line(text: str) -> str:
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "nothing")
 
 
 def tasks(name: str):
@@ -74,29 +92,37 @@ def hyperqueue(folder: str):
 
     ready = Path(folder, "ready")
     worker = start(sys.executable, __file__, "serve", folder)
+    until = time.monotonic() + 30
     while not ready.exists():
+        if worker.poll() is not None or time.monotonic() > until:
+            end(worker)
+            raise RuntimeError("the server did not come up")
         time.sleep(0.02)
     os.chdir(folder)
     client = hq.Client(folder)
-    hq.create_progress_callback = lambda: lambda *_: None
     fifo = str(Path(folder, "fifo"))
     os.mkfifo(fifo)
 
-    def job(count: int, out: str | None = None) -> Job:
-        made = Job(max_fails=None)
-        for _ in range(count):
-            made.program(["/bin/true"], stdout=out, stderr=None)
-        return made
-
-    def one() -> None:  # its own wait asks once a second, so the end is seen at the end of its output
+    def many(
+        count: int,
+    ) -> int:  # its own wait asks once a second, so the end is seen at the end of the last one's output
         handle = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-        client.submit(job(1, fifo))
+        made = Job(max_fails=None)
+        for _ in range(count - 1):
+            made.program(["/bin/true"], stdout=None, stderr=None)
+        made.program(["/bin/true"], stdout=fifo, stderr=None, priority=-1)  # starts when all others have
+        client.submit(made)
+        return handle
+
+    def wait(handle: int) -> None:
         seen = select.poll()
         seen.register(handle, select.POLLIN | select.POLLHUP)
-        seen.poll(10_000)
+        ended = seen.poll(120_000)
         os.close(handle)
+        if not ended:
+            raise RuntimeError("no end of the last job was seen in two minutes")
 
-    return worker, one, lambda n: [client.submit(job(n))], client.wait_for_jobs
+    return worker, lambda: wait(many(1)), many, wait
 
 
 def serve(folder: str) -> None:
@@ -117,30 +143,48 @@ def spawn():
     return idle, lambda: subprocess.call(["/bin/true"]), many, lambda sent: [one.wait() for one in sent]
 
 
+def measure(name: str, count: int, lone: int, folder: str) -> dict[str, float]:
+    worker, one, many, wait = (
+        spawn() if name == "spawn" else hyperqueue(folder) if name == "hyperqueue" else tasks(name)
+    )
+    try:
+        for _ in range(5):
+            one()
+        before, began = cpu_s(), time.perf_counter()
+        wait(many(count))
+        took, spent = time.perf_counter() - began, cpu_s() - before
+        seconds = []
+        for _ in range(lone):
+            began = time.perf_counter()
+            one()
+            seconds.append((time.perf_counter() - began) * 1000)
+    finally:
+        end(worker)
+    seconds.sort()
+    last = seconds[int(len(seconds) * 0.99)]
+    return {
+        "jobs_s": count / took,
+        "cpu_ms": spent / count * 1000,
+        "p50_ms": seconds[len(seconds) // 2],
+        "p99_ms": last,
+    }
+
+
 def main() -> None:
+    global LOG  # noqa: PLW0603 - one a process
     name, count, lone = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     os.environ["PEER"] = name
     with tempfile.TemporaryDirectory() as folder:
-        worker, one, many, wait = (
-            spawn() if name == "spawn" else hyperqueue(folder) if name == "hyperqueue" else tasks(name)
-        )
+        LOG = Path(folder, "worker.log")
+        LOG.touch()
         try:
-            for _ in range(5):
-                one()
-            before, began = cpu_s(), time.perf_counter()
-            wait(many(count))
-            took, spent = time.perf_counter() - began, cpu_s() - before
-            seconds = []
-            for _ in range(lone):
-                began = time.perf_counter()
-                one()
-                seconds.append(time.perf_counter() - began)
+            told = measure(name, count, lone, folder)
+        except Exception as error:  # noqa: BLE001 - whatever a peer raises, it is left out, and why is said
+            said = last_line(LOG.read_text(errors="replace"))
+            sys.exit(f"{type(error).__name__}: {last_line(str(error))}; its worker said last: {said}")
         finally:
-            worker.terminate()
-            worker.wait(20)
-    seconds.sort()
-    told = {"jobs_s": count / took, "cpu_ms": spent / count * 1000, "p50_ms": seconds[len(seconds) // 2] * 1000}
-    print(json.dumps({**told, "p99_ms": seconds[int(len(seconds) * 0.99)] * 1000}))  # noqa: T201 - its only word
+            os.chdir(HERE)
+    print(json.dumps(told))  # noqa: T201 - its only word
 
 
 if __name__ == "__main__":
