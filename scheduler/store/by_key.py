@@ -16,9 +16,20 @@ from sqlalchemy.exc import DBAPIError
 
 def rows(tx: Connection, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """Return the rows of a statement in the driver's own form (`%(name)s`). Raises SQLAlchemy's errors, as any other statement."""
+    return run(tx, statement, parameters, prepare=True)[0]
+
+
+def run(
+    tx: Connection, statement: str, parameters: Mapping[str, Any], *, prepare: bool | None = None
+) -> tuple[list[tuple[Any, ...]], Any]:
+    """Return the rows as `rows` does, and the driver's cursor, which describes the columns to who asks.
+
+    Without a word about `prepare` the driver does it for a statement that it sees often.
+    """
     driver: Any = tx.connection.driver_connection
     try:
-        found: list[tuple[Any, ...]] = driver.execute(statement, parameters, prepare=True).fetchall()
+        cursor = driver.execute(statement, parameters, prepare=prepare)
+        return cursor.fetchall(), cursor
     except psycopg.Error as error:
         if driver.closed:
             tx.invalidate(error)
@@ -31,4 +42,3 @@ def rows(tx: Connection, statement: str, parameters: Mapping[str, Any]) -> list[
             connection_invalidated=bool(driver.closed),
             dialect=tx.dialect,
         ) from error
-    return found

@@ -91,7 +91,7 @@ def read(tx: Connection, listing: Listing[R], condition: RowCondition, window: P
     keys.append((SortKey("j.id", "bigint"), keys[-1][1] if keys else False))
     offset = 0 if window.at is not None else (window.page - 1) * window.size
     statement, parameters = _page(listing, condition, window, keys, offset)
-    marks, rows = records.read_marked(listing.record, len(keys), tx.execute(text(statement), parameters))
+    marks, rows = records.read_marked(tx, listing.record, len(keys), statement, parameters)
     more = len(rows) > window.size
     if more:
         surplus = 0 if window.backward else -1
