@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support import supervised
-from tests.support.supervised import STRANGER, Play, Stage
+from tests.support.supervised import STRANGER, Event, Play, Stage
 from workers.agent.supervisor_client.launch import SupervisorLostError
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root confines by itself")
@@ -62,7 +62,14 @@ class Attempts:
         (self._folder / "tmp").mkdir()
 
     def run(self, code: str, **more: Any) -> tuple[Play, str]:
-        """Run a program as the next attempt, confined as an agent would have it; return its play and what it printed."""
+        """Run a Python program as the next attempt, which ends well; return its play and what it printed."""
+        play, ended = self.end(lambda play: play.run(code), **more)
+        printed = {name: (self.held.ground / f"{play.tree}.{name}").read_text() for name in ("stdout", "stderr")}
+        assert ended["exit_code"] == 0, (ended, printed["stderr"])
+        return play, printed["stdout"].strip()
+
+    def end(self, run: Callable[[Play], Event], limits: Event | None = None, **more: Any) -> tuple[Play, Event]:
+        """Run a program as the next attempt, confined as an agent would have it; return its play and its end."""
         play, self._user = self.held.play(), self._user + 1
         for fifo in ("ready", "alive"):
             with contextlib.suppress(FileNotFoundError):
@@ -74,11 +81,9 @@ class Attempts:
             os.chown(folder, self._user, self._user)
         confinement = {"tmp": str(self._folder / "tmp"), "writable": [str(self._folder)], "readable": [str(self.held.ground)],
                        "calls": "strict", "kept": True} | more  # fmt: skip
-        run = play.run(code, uid=self._user, gid=self._user, folder=str(self._folder), confinement=confinement)
+        who = {"uid": self._user, "gid": self._user, "folder": str(self._folder), "cwd": str(self._folder)}
         outputs = {name: str(self.held.ground / f"{play.tree}.{name}") for name in ("stdout", "stderr")}
-        ended = self.held.do(run | outputs | {"cwd": str(self._folder)})
-        assert ended["exit_code"] == 0, (ended, Path(outputs["stderr"]).read_text())
-        return play, Path(outputs["stdout"]).read_text().strip()
+        return play, self.held.do(run(play) | who | outputs | {"confinement": confinement, "limits": limits or {}})
 
     def threads(self) -> set[str]:
         return {path.name for path in Path(f"/proc/{self.held.pid()}/task").iterdir()}
@@ -131,3 +136,50 @@ def test_processes_and_their_limit_are_those_of_the_run_alone(held: Stage) -> No
     for _ in range(2):
         _, printed = attempts.run("print(os.getppid() != 1, len(os.listdir('/proc/self/task')))")
         assert printed == "True 1"
+
+
+def nothing(play: Play) -> Event:
+    return play.command(["/bin/true"])
+
+
+def limits_of_memory(held: Stage) -> list[Path]:
+    """Return the files with the limits of memory of the slots that there are."""
+    return [path for folder in supervised.cgroups_of(held) for path in Path(folder).glob("memory.limit_in_bytes")]
+
+
+def skip_unless_threads_are_limited(held: Stage) -> None:
+    hello = held.supervision.hello
+    if hello["tree"] != "cgroup1" or any("Memory is not limited" in sentence for sentence in hello["missing"]):
+        pytest.skip("no thread of a supervisor is under a limit of memory here")
+
+
+def starve(limit: Path) -> None:
+    """Leave a slot no room for anything, but what goes by itself."""
+    with contextlib.suppress(OSError):  # it holds more than that; what can be had back is by now
+        limit.write_text("4096")
+    with contextlib.suppress(OSError):  # it has grown meanwhile
+        limit.write_text(limit.with_name("memory.usage_in_bytes").read_text())
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["in a cell", "in a thread of its own"])
+def test_a_program_that_needs_next_to_no_memory_fits_into_any_limit(held: Stage, kept: bool) -> None:
+    skip_unless_threads_are_limited(held)
+    attempts, pid = Attempts(held), held.pid()
+    ends = [attempts.end(nothing, {"mem": 100}, kept=kept)[1] for _ in range(50)]
+    assert {(end["reason"], end["exit_code"], end["oom"]) for end in ends} == {("exit", 0, False)}
+    assert held.supervision.ping()["pid"] == pid
+
+
+def test_a_supervisor_outlives_starts_that_the_kernel_has_no_memory_for(held: Stage) -> None:
+    skip_unless_threads_are_limited(held)
+    attempts, pid, ends = Attempts(held), held.pid(), []
+    for _ in range(20):
+        attempts.end(nothing, {"mem": 64_000})
+        for path in limits_of_memory(held):
+            starve(path)
+        ends.append(attempts.end(nothing, {"mem": 64_000})[1])
+        for path in limits_of_memory(held):
+            path.write_text(str(64 << 20))
+    assert "launch" in {end["reason"] for end in ends}, "none was short of memory"
+    assert attempts.end(nothing, {"mem": 64_000})[1]["exit_code"] == 0
+    assert held.supervision.ping()["pid"] == pid

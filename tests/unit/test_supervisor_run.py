@@ -33,6 +33,9 @@ class RecordingTree:
     def inside(self) -> Iterator[None]:
         yield
 
+    def step_out(self) -> None:
+        self.done.append("step out")
+
     def born(self, pid: int) -> None:
         self.done.append(f"born {pid}")
 

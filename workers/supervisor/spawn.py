@@ -89,7 +89,7 @@ class ProcessSpawner:
         limits = self._limits.wanted(request.limits)
 
         def start() -> int:
-            return self._start(request, env, outputs, limits, tree.clone_into)
+            return self._start(request, env, outputs, limits, tree)
 
         def confined() -> int:
             if request.confinement is not None and self.has_namespaces:
@@ -125,13 +125,13 @@ class ProcessSpawner:
             return cell.do(inside)
 
     def _start(
-        self, request: RunRequest, env: dict[str, str], outputs: list[int], limits: dict[int, int], cgroup: int | None
+        self, request: RunRequest, env: dict[str, str], outputs: list[int], limits: dict[int, int], tree: Tree
     ) -> int:
         """Take on what the program shall have, start it, and become ourselves again."""
-        if cgroup is not None:
+        if tree.clone_into is not None:
             with self._limits.lowered(limits):
-                return self._execute(request, env, outputs, cgroup)
-        with self._identity(request), _directory(request.cwd), self._limits.lowered(limits):
+                return self._execute(request, env, outputs, tree.clone_into)
+        with self._identity(request, tree), _directory(request.cwd), self._limits.lowered(limits):
             return self._execute(request, env, outputs, None)
 
     def _confine(self, wanted: confinement.Confinement) -> None:
@@ -149,17 +149,24 @@ class ProcessSpawner:
             wanted.install()
 
     @contextlib.contextmanager
-    def _identity(self, request: RunRequest) -> Iterator[None]:
+    def _identity(self, request: RunRequest, tree: Tree) -> Iterator[None]:
         """Be the program's user meanwhile."""
         try:
             self._assume(request)
             yield
         finally:
             if self._is_root and request.uid is not None:
-                try:
-                    syscalls.resume_root(self._groups)
-                except OSError as error:
-                    raise StrandedError(f"cannot become root again: {error}") from error
+                self._resume_root(tree)
+
+    def _resume_root(self, tree: Tree) -> None:
+        try:
+            try:
+                syscalls.resume_root(self._groups)
+            except OSError:  # the kernel needs memory for that, and the program may have used up the tree's already
+                tree.step_out()
+                syscalls.resume_root(self._groups)
+        except OSError as error:
+            raise StrandedError(f"cannot become root again: {error}") from error
 
     def _assume(self, request: RunRequest) -> None:
         if request.uid is None or request.gid is None or (not self._is_root and request.uid == os.geteuid()):

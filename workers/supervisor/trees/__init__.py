@@ -57,6 +57,9 @@ class Tree(Protocol):
     def inside(self) -> AbstractContextManager[None]:
         """For a cell's thread, while the tree is `entered` with its cell."""
 
+    def step_out(self) -> None:
+        """Take the thread that starts programs, which calls this from inside, out of all that limits it. Raises `StrandedError`."""
+
     def born(self, pid: int) -> None:
         """The main process was started. It is a child of the caller and not yet reaped."""
 

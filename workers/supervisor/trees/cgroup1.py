@@ -23,14 +23,13 @@ from typing import Final
 
 from workers.supervisor.confining.cells import Cell
 from workers.supervisor.trees import StrandedError, Tree, TreeLimits, TreeUsage, processes
-from workers.supervisor.trees.hierarchy import CgroupFiles, CgroupHierarchy, CgroupMount, has_folders
+from workers.supervisor.trees.hierarchy import CgroupFiles, CgroupHierarchy, CgroupMount, has_folders, memory_limit
 
 WANTED: Final = ("pids", "memory", "cpu", "cpuacct")
 _QUOTA: Final = "cpu.cfs_quota_us"
 _PERIOD_US: Final = 100_000  # the kernel's default for cpu.cfs_period_us
 _LEAST_QUOTA_US: Final = 1_000  # the kernel's least
 _LEAST_PIDS: Final = 3  # the threads that start the program are counted beside it
-_BYTES_PER_THOUSANDTH_MIB: Final = (1 << 20, 1000)
 _IDLE_SLOTS: Final = 64  # more than are started in any moment
 _DESCRIPTORS_PER_SLOT: Final = 32  # a third of that is what a slot keeps open: the rest is for everything else
 _HELD_BYTES: Final = 1 << 20  # memory that a slot may still be charged with; it blurs the next peak by as much
@@ -210,8 +209,7 @@ class Cgroup1Tree:
         if limits.pids != now.pids and "pids" in have:
             have["pids"].write("pids.max", b"max" if limits.pids is None else b"%d" % max(limits.pids, _LEAST_PIDS))
         if limits.mem != now.mem and "memory" in have:
-            factor, divisor = _BYTES_PER_THOUSANDTH_MIB
-            size = b"-1" if limits.mem is None else b"%d" % (limits.mem * factor // divisor)
+            size = b"-1" if limits.mem is None else b"%d" % memory_limit(limits.mem)
             # Memory with swap exists only where the kernel accounts swap, and may never be the smaller one.
             have["memory"].try_write("memory.memsw.limit_in_bytes", b"-1")
             have["memory"].write("memory.limit_in_bytes", size)
@@ -248,6 +246,13 @@ class Cgroup1Tree:
         finally:
             if "cpu" in self.slot.files:
                 self._kind.leave("cpu")
+
+    def step_out(self) -> None:
+        self.slot.reusable = False
+        cell, self.slot.cell = self.slot.cell, None
+        if cell is not None:
+            cell.slot = None
+        self._kind.leave()
 
     def born(self, pid: int) -> None:
         """Nothing to record: the kernel keeps the list."""

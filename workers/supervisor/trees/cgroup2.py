@@ -15,7 +15,7 @@ from typing import Final
 
 from workers.supervisor.confining.cells import Cell
 from workers.supervisor.trees import Tree, TreeLimits, TreeUsage, processes
-from workers.supervisor.trees.hierarchy import CgroupHierarchy, CgroupMount
+from workers.supervisor.trees.hierarchy import CgroupHierarchy, CgroupMount, memory_limit
 
 CONTROLLERS: Final = ("memory", "pids", "cpu", "io")
 LEAF: Final = "ganger-processes"  # where the processes of our own cgroup go
@@ -94,7 +94,7 @@ class Cgroup2Tree:
             # One process killed for memory takes its tree along: half a job is never taken for a whole one.
             self._files.try_write(self.name, "memory.oom.group", "1")
             if limits.mem is not None:
-                self._files.write(self.name, "memory.max", str(limits.mem * (1 << 20) // 1000))
+                self._files.write(self.name, "memory.max", str(memory_limit(limits.mem)))
                 self._files.try_write(self.name, "memory.swap.max", "0")
         if limits.pids is not None and "pids" in have:
             self._files.write(self.name, "pids.max", str(limits.pids))
@@ -119,6 +119,9 @@ class Cgroup2Tree:
 
     def inside(self) -> AbstractContextManager[None]:
         return contextlib.nullcontext()
+
+    def step_out(self) -> None:
+        """No thread of ours is inside: the child that becomes the program is."""
 
     def born(self, pid: int) -> None:
         """Nothing to record: the kernel keeps the list."""

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 _READ_BYTES: Final = 1 << 16
+_SPARE_BYTES: Final = 2 << 20  # half of it may still be charged for the last tree; the rest is for the next start
+_SMALL_BYTES: Final = 32 << 20  # from here on, neither counts
 _SHORT_BYTES: Final = 512  # of a file with one number, or a few named ones
 
 
@@ -202,6 +204,16 @@ class CgroupHierarchy:
             if error.errno in {errno.ENOENT, errno.ENODEV}:
                 return []
             raise
+
+
+def memory_limit(mem: int) -> int:
+    """Return the bytes that a tree's cgroup may hold which may use so many thousandths of a MiB.
+
+    The kernel charges a cgroup for more than the program's own memory: for what starting it takes (in threads of ours,
+    whose attempts to get memory would fail), and for what the last tree's end has not yet let go of. Small limits get room for both.
+    """
+    size = mem * (1 << 20) // 1000
+    return max(size, min(size + _SPARE_BYTES, _SMALL_BYTES))
 
 
 def has_folders(path: str) -> bool:

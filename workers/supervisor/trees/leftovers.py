@@ -27,6 +27,9 @@ class LeftoverTrees:
     def inside(self) -> AbstractContextManager[None]:
         return contextlib.nullcontext()
 
+    def step_out(self) -> None:
+        """Nothing is started here."""
+
     def born(self, pid: int) -> None:
         """Nothing is born here."""
 

@@ -104,6 +104,9 @@ class PidNamespaceTree:
     def inside(self) -> AbstractContextManager[None]:
         return contextlib.nullcontext()
 
+    def step_out(self) -> None:
+        """Nothing limits a thread."""
+
     def born(self, pid: int) -> None:
         """Nothing to record: the namespace holds it."""
 

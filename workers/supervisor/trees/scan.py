@@ -132,6 +132,9 @@ class ScanTree:
     def inside(self) -> AbstractContextManager[None]:
         return contextlib.nullcontext()
 
+    def step_out(self) -> None:
+        """Nothing limits a thread."""
+
     def born(self, pid: int) -> None:
         process = processes.look_up(pid)
         if process is not None:
