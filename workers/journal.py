@@ -46,6 +46,7 @@ from workers.supervisor import syscalls
 VERSION = 1
 """Format of the lines. A newer agent reads the version before its own."""
 
+_TRIAL = bytes(4095) + b"\n"
 _RESERVE_BYTES = 1 << 20
 """Space that is reserved behind the end (rule 6)."""
 
@@ -96,6 +97,15 @@ class Journal:
         if self._size > _COMPACT_BYTES and self._size > 4 * self._live_bytes:
             with contextlib.suppress(OSError):  # the old long journal says the same as a new short one
                 self.compact()
+
+    def try_to_write(self) -> None:
+        """Raise OSError if the journal cannot be written now; else nothing has changed."""
+        try:
+            _write_all(self._fd, _TRIAL)  # should we die here, it reads as one torn line
+        finally:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, self._size)
+            self._reserved = 0  # what was kept ready behind the end may have gone with it
 
     def compact(self) -> None:
         """Rewrite the journal without what is done. The old file stays until the new one is complete. Raises OSError."""

@@ -75,6 +75,7 @@ def check(here: Installation, reason: str, heal: Callable[[], object]) -> None:
 def test_a_full_disk(here: Installation) -> None:
     running = here.submit("/bin/sleep", "600")
     here.wait(running, "RUNNING")
+    here.until(lambda: here.job(running)["job_exes"][0]["job_started"], "the program to have begun")
     filler = here.root / "nodes" / "filler"
     with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
         while True:

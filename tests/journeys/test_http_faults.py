@@ -29,6 +29,9 @@ def test_every_address_refuses_a_parameter_that_it_does_not_know(api: Api) -> No
             callers = {"public": None, "node": "node"}
             sent = api.as_(callers.get(operation["x-role"], "admin"))
             answer = sent.send(method.upper(), re.sub(r"{[^}]*}", "1", path), query={"nonsense": "1"})
+            if path.startswith("/blobs/"):  # a signed link takes what clients append to it, and is nothing unsigned
+                assert answer.status_code == 403, (method, path, answer.text)
+                continue
             assert answer.status_code == 400, (method, path, answer.text)
             assert answer.json["field"] == "nonsense", (method, path)
 

@@ -8,6 +8,13 @@ from typing import Any
 from tests.support.api import Api
 
 ENVELOPE = {"count", "count_exact", "next", "previous", "results"}
+NO_PAGES = {
+    "/jobs/changes/": "a feed has a cursor, and no end to count to",
+    "/jobs/groups/": "a count for each value, of at most a hundred values",
+    "/me/sessions/": "the few sessions of one token",
+    "/workflows/{workflow_id}/jobs/": "up to 100,000, by the last id that was seen",
+    "/search/": "the best few of each kind",
+}
 REFUSED = [
     ({"page": "0"}, "page"), ({"page": "-1"}, "page"), ({"page": "x"}, "page"), ({"page": ""}, "page"), ({"page": "1.0"}, "page"),
     ({"page_size": "0"}, "page_size"), ({"page_size": "-5"}, "page_size"), ({"page_size": "1001"}, "page_size"), ({"page_size": "x"}, "page_size"),
@@ -46,17 +53,20 @@ def walk(api: Api, path: str, **query: Any) -> list[Any]:
 def test_every_list_has_pages_and_refuses_what_is_none(api: Api) -> None:
     api.a_type()
     api.a_job()
+    api.post("/data-sets/", {"name": "one", "grid": {"blocks": [1, 1, 1], "size": [1, 1, 1]}})
+    api.post("/schedules/", {"name": "one", "cron": "@daily", "zone": "UTC", "job": {"command": ["true"]}})
+    api.post("/workflows/", {"definition": "jobs: {one: {command: ['true']}}"})
     document = api.get("/openapi.json").json
-    lists = lists_of(document)
+    lists = [path for path in lists_of(document) if path not in NO_PAGES]
     assert len(lists) > 20
     for path in lists:
         name = "a-type" if path.startswith("/job-types/") else "default"
         address = re.sub(r"{\w+}", "1", path.replace("{name}", name).replace("{version}", "1.0"))
-        known = {parameter["name"] for parameter in document["paths"][path]["get"]["parameters"]}
+        known = {parameter["name"] for parameter in document["paths"][path]["get"].get("parameters", ())}
         assert {"page", "page_size"} <= known, path
         answer = api.get(address, page="1", page_size="1")
         assert answer.status_code == 200, (address, answer.text)
-        assert set(answer.json) == ENVELOPE, address
+        assert set(answer.json) >= ENVELOPE, address
         assert len(answer.json["results"]) <= 1, address
         for query, field in REFUSED:
             refused = api.get(address, **query)

@@ -164,7 +164,8 @@ def test_who_waits_with_a_token_that_is_revoked_meanwhile_is_refused(served: Ser
     job_id = served.job()
     with served.waiting(f"/jobs/{job_id}/?wait=50", "leaving") as connection:
         served.client.get("/jobs/")
-        served.api.change("UPDATE tokens SET revoked = now() WHERE name = 'leaving'")
+        token = served.api.value("SELECT id FROM tokens WHERE name = 'leaving'")
+        served.client.delete(f"/admin/tokens/{token}/").raise_for_status()
         served.cancel(job_id)
         assert status_of(whole(connection)) == "HTTP/1.1 401 UNAUTHORIZED"
 

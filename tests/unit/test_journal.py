@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.keys import FIRST, a_key
+from workers.agent.write_ahead_journal import WriteAheadJournal
 from workers.journal import Journal, JournalEntry
 
 INTENT = JournalEntry(FIRST, "intent", {"token": "abc"})
@@ -76,6 +77,29 @@ def test_a_write_that_fails_leaves_the_journal_as_it_was(tmp_path: Path) -> None
         signal.signal(signal.SIGXFSZ, ignored)
     journal.append([SPEC])
     assert Journal(path).facts() == [INTENT, SPEC]
+
+
+def test_a_journal_that_lost_only_placements_is_found_whole_again_with_nothing_to_write(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A broken node claims nothing, so nothing is written: it would say for ever that the journal cannot be written."""
+    capsys.readouterr()  # what is logged goes to memory, which has no limit
+    path = tmp_path / "journal"
+    write_ahead = WriteAheadJournal(Journal(path))
+    write_ahead.write([SPEC], [])
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, old[1]))
+        assert write_ahead.write([OTHER], []) == ([], [OTHER.key])
+        write_ahead.write([], [])
+        assert write_ahead.trouble is not None
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+        signal.signal(signal.SIGXFSZ, ignored)
+    write_ahead.write([], [])
+    assert write_ahead.trouble is None
+    assert Journal(path).facts() == [SPEC]
 
 
 def test_room_is_kept_ready_behind_the_end(tmp_path: Path) -> None:

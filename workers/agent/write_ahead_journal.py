@@ -29,10 +29,13 @@ class WriteAheadJournal:
 
         Commands that had to wait for the journal come first, once it can be written again.
         """
-        if not facts and not self._unwritten:
+        if not facts and not self._unwritten and self.trouble is None:
             return commands, []
         try:
-            self._journal.append([*self._unwritten, *facts])
+            if facts or self._unwritten:
+                self._journal.append([*self._unwritten, *facts])
+            else:  # all that could not be written were placements, which were dropped: nothing else would find out
+                self._journal.try_to_write()
         except OSError as error:
             return self._defer(facts, commands, error)
         self._unwritten = []
