@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from api.http.jobs.schema import Labels
 from api.http.paging import OrderedQuery
 from api.http.schema.answers import ListOf
-from api.http.schema.fields import LEFT_OUT, Body, Id, Priority, Query, QueryId, Reason, Title, Uuid, Word
+from api.http.schema.fields import LEFT_OUT, Body, Digits, Id, Priority, Query, QueryId, Reason, Title, Uuid, Word
 from scheduler.rules.workflow.state import WorkflowState
 
 StateWord = Literal["PENDING", "RUNNING", "FAILED", "CANCELED", "COMPLETED"]
@@ -73,7 +73,7 @@ class WorkflowJobsQuery(Query):
     """Which part of a workflow's jobs, by their ids."""
 
     after: QueryId = Field(default=0, description="jobs with larger ids than this one")
-    limit: Annotated[QueryId, Field(ge=1, le=10_000, description="most jobs of one answer")] = 1_000
+    limit: Annotated[int, Field(ge=1, le=10_000, description="most jobs of one answer"), Digits] = 1_000
 
 
 class WorkflowCountsView(TypedDict):
