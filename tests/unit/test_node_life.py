@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from scheduler.wire import OutputSpec
 from tests.support.fake_node_api import FakeNodeApi
 from tests.support.keys import FIRST, a_key
 from tests.support.node import a_spec
-from tests.support.node_process import NodeProcess, an_input, witnessed
+from tests.support.node_process import NodeProcess, an_input, command_lines, sleeps, witnessed
 from tests.support.servers import state_folder
 
 pytestmark = pytest.mark.slow
@@ -56,7 +55,7 @@ def all_gone(node: NodeProcess) -> Callable[[], bool]:
 
 
 def supervisors_of(node: NodeProcess) -> list[bytes]:
-    return [line for line in _command_lines() if b"supervisor" in line and os.fsencode(node.folder) in line]
+    return [line for line in command_lines() if b"supervisor" in line and os.fsencode(node.folder) in line]
 
 
 def test_files_go_in_and_out_and_every_phase_s_command_runs(api: FakeNodeApi, node: NodeProcess) -> None:
@@ -124,7 +123,7 @@ def test_a_cancelled_job_dies_with_its_grandchild(api: FakeNodeApi, node: NodePr
     api.wait(lambda: api.text() == b"ready\n")
     api.cancel(KEY, grace_s=0.2)
     assert api.report().outcome == Outcome.CANCELED
-    assert not _sleeps(777)
+    assert not sleeps(777)
 
 
 def test_a_cancel_ends_staging_that_waits_for_the_api(api: FakeNodeApi, node: NodeProcess) -> None:
@@ -214,7 +213,7 @@ def test_a_replaced_node_kills_what_it_holds_and_starts_over(api: FakeNodeApi, n
     api.faults["beat"] = ["replaced"]
     api.wait(lambda: len(api.registers) == 2)
     assert api.registers[1].held == []
-    assert not _sleeps(888)
+    assert not sleeps(888)
     assert KEY not in api.reports
     api.place(a_spec(a_key(2, 1), job=witnessed(node, "")))
     assert api.report(a_key(2, 1)).outcome == Outcome.COMPLETED
@@ -229,7 +228,7 @@ def test_what_the_scheduler_took_away_while_the_agent_was_dead_is_killed(api: Fa
     node.start()
     api.wait(lambda: len(api.registers) == 2)
     api.wait(lambda: api.beats[-1].holding == 0)
-    assert not _sleeps(889)
+    assert not sleeps(889)
     assert KEY not in api.reports
 
 
@@ -290,7 +289,7 @@ def test_the_death_of_the_supervisor_is_an_outcome_of_its_own(api: FakeNodeApi, 
     os.kill(node.supervisor_pid(), signal.SIGKILL)
     report = api.report()
     assert (report.outcome, report.error) == ("failed", "supervisor-lost")
-    assert not _sleeps(890)
+    assert not sleeps(890)
     api.place(a_spec(a_key(2, 1), job=witnessed(node, "")))
     assert api.report(a_key(2, 1)).outcome == Outcome.COMPLETED
 
@@ -337,7 +336,7 @@ def test_a_node_that_is_refused_with_work_at_hand_leaves_its_jobs_to_the_next_ag
     assert node.process is not None
     assert node.process.wait(20) == 2
     assert supervisors_of(node)
-    assert _sleeps(892)
+    assert sleeps(892)
 
 
 def test_a_node_cut_off_ends_its_work_by_itself_before_its_lease_is_over(api: FakeNodeApi, node: NodeProcess) -> None:
@@ -347,7 +346,7 @@ def test_a_node_cut_off_ends_its_work_by_itself_before_its_lease_is_over(api: Fa
     api.down = True
     calls = api.calls["beat"]
     api.wait(lambda: api.calls["beat"] >= calls + 2)
-    api.wait(lambda: not _sleeps(891))
+    api.wait(lambda: not sleeps(891))
     api.down = False
     report = api.report()
     assert (report.outcome, report.error) == ("failed", "node-lost")
@@ -392,16 +391,3 @@ def test_a_folder_that_is_none_ends_with_one_clear_line(api: FakeNodeApi, folder
     assert node.process is not None
     assert node.process.wait(20) == 2
     assert "The node's folder" in node.log.read_text()
-
-
-def _sleeps(seconds: int) -> bool:
-    """Return whether a job that sleeps so long still runs, or the shell that began it."""
-    asked = re.compile(rb"sleep[ \0]%d\b" % seconds)
-    return any(asked.search(line) for line in _command_lines())
-
-
-def _command_lines() -> Iterator[bytes]:
-    for process in Path("/proc").iterdir():
-        if process.name.isdecimal():
-            with contextlib.suppress(OSError):
-                yield (process / "cmdline").read_bytes()
