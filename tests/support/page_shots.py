@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -54,4 +55,6 @@ def _populate(installation: Installation) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1] if len(sys.argv) > 1 else "ui-shots")))
+    parser = argparse.ArgumentParser(prog="./run ui-shots", description="A picture of every page in both themes.")
+    parser.add_argument("folder", nargs="?", default="ui-shots", type=Path, help="where they go; default: ui-shots")
+    sys.exit(main(parser.parse_args().folder))
