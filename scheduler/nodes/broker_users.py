@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import redis
+from redis.exceptions import NoPermissionError
 
 from scheduler import broker_protocol
 from scheduler.broker_protocol import queue_name
@@ -98,6 +99,8 @@ class BrokerUsers:
         try:
             change()
         except redis.ResponseError as refusal:
+            if not isinstance(refusal, NoPermissionError) and "unknown" not in str(refusal):
+                return  # it is no matter of rights or of its age, and the leader tries again
             self.are_managed = False
             log.warning(
                 BROKER_USERS_OFF, why=str(refusal), remedy="nodes need a login of the broker in GANGER_BROKER_URL"

@@ -36,8 +36,8 @@ def test_a_detail_is_one_statement(warm: Api) -> None:
     assert len(count) == 1, str(count)
 
 
-LONE_JOB = {"statements": 36, "transactions": 9}
-"""The least so far. The bar is 16 and 6: claim, start, end and tick are to come together."""
+LONE_JOB = {"statements": 34, "transactions": 9}
+"""What it takes now, and may not grow. The aim is 16 and 6: claim, start, end and tick are to come together."""
 
 
 def test_a_lone_job_from_submission_to_its_end(warm: Api, cluster: Cluster) -> None:

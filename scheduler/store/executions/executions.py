@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, TextClause, text
 
 from scheduler.identifiers import Attempt, Epoch, ErrorId, ExecutionId, JobId, NodeId
 from scheduler.rules.lifecycle.gangs import Member
-from scheduler.rules.lifecycle.moves import EXECUTION_MOVES, ExecutionEvent, ExecutionStatus
+from scheduler.rules.lifecycle.moves import EXECUTION_MOVES, ExecutionEvent, ExecutionStatus, Move
 from scheduler.rules.lifecycle.outcome import StopReason
 from scheduler.store import records
 
@@ -242,8 +242,16 @@ def claim(
     tx: Connection, claims: Sequence[tuple[ExecutionId, Attempt, str]], *, node_id: NodeId, epoch: Epoch
 ) -> set[ExecutionId]:
     """Give each (execution, attempt, token) to this node and epoch by compare-and-set; return the ids that it got."""
-    move = EXECUTION_MOVES[ExecutionEvent.CLAIM]
-    parameters = {
+    return set(
+        tx.execute(_CLAIM, claim_parameters(EXECUTION_MOVES[ExecutionEvent.CLAIM], claims, node_id, epoch)).scalars()
+    )
+
+
+def claim_parameters(
+    move: Move[ExecutionStatus], claims: Sequence[tuple[ExecutionId, Attempt, str]], node_id: NodeId, epoch: Epoch
+) -> dict[str, object]:
+    """Return the parameters of a statement that gives executions to a node, as (execution, attempt, token) names them."""
+    return {
         "ids": [c[0] for c in claims],
         "attempts": [c[1] for c in claims],
         "tokens": [c[2] for c in claims],
@@ -252,7 +260,6 @@ def claim(
         "target": move.target,
         "sources": sorted(move.sources),
     }
-    return set(tx.execute(_CLAIM, parameters).scalars())
 
 
 def end(tx: Connection, event: ExecutionEvent, ends: Sequence[ExecutionEnd]) -> set[ExecutionId]:

@@ -10,6 +10,7 @@ from scheduler.identifiers import Attempt, Epoch, ExecutionId, JobId, NodeId
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.lifecycle.moves import EXECUTION_MOVES, ExecutionEvent
 from scheduler.rules.lifecycle.outcome import StopReason
+from scheduler.store.executions import executions
 
 # What holds room and has not been claimed goes first: the node would not know of it, and start others in its room.
 _HAND_OUT = text("""
@@ -98,16 +99,7 @@ def hand_out(
     """
     if not claims:
         return set()
-    move = EXECUTION_MOVES[ExecutionEvent.HAND_OUT]
-    parameters = {
-        "ids": [c[0] for c in claims],
-        "attempts": [c[1] for c in claims],
-        "tokens": [c[2] for c in claims],
-        "node_id": node_id,
-        "epoch": epoch,
-        "target": move.target,
-        "sources": sorted(move.sources),
-    }
+    parameters = executions.claim_parameters(EXECUTION_MOVES[ExecutionEvent.HAND_OUT], claims, node_id, epoch)
     return set(tx.execute(_HAND_OUT, parameters).scalars())
 
 
