@@ -12,6 +12,10 @@ from scheduler.rules.lifecycle.moves import ExecutionEvent, JobEvent, JobStatus,
 from scheduler.runtime import Runtime
 from scheduler.store.executions import executions
 from scheduler.store.jobs import jobs
+from scheduler.store.needs import followers
+
+MOST_FOLLOWERS = 10_000
+"""Most followers that are cancelled with one job; of a workflow there may be more, and it is cancelled as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,22 @@ def cancel(rt: Runtime, job_ids: Sequence[JobId], *, actor: str, reason: str | N
     if answer.moved:
         rt.nudge("tick")
     rt.ring(nodes)
+    return answer
+
+
+def with_followers(rt: Runtime, job_id: JobId, *, actor: str) -> CancelResult:
+    """Cancel a job, and then what waits for it and for nothing else; safe to repeat.
+
+    A job that has ended takes those with it that it blocks. The job first, so that its followers cannot start in between.
+    """
+    answer = cancel(rt, [job_id], actor=actor)
+    if answer.unchanged.get(job_id) is JobStatus.COMPLETED:
+        return answer
+    with rt.db.begin() as tx:
+        found = followers.only_waiting_for(tx, [job_id], MOST_FOLLOWERS)
+    if found:
+        more = cancel(rt, found, actor=actor, reason=f"job {job_id}, which it needs, was cancelled")
+        answer = CancelResult(answer.moved + more.moved, answer.unchanged | more.unchanged)
     return answer
 
 

@@ -28,7 +28,7 @@ from scheduler.jobs.admission import AdmissionCheck
 from scheduler.jobs.entry_faults import EntryError, EntryFaults
 from scheduler.jobs.new_job import NewJob
 from scheduler.jobs.resolve import PreparedSubmission
-from scheduler.needs import batch, writing
+from scheduler.needs import batch, wiring, writing
 from scheduler.needs.batch import BatchNeeds
 from scheduler.rules.cluster.policy import beyond_quota, never_allowed
 from scheduler.rules.cluster.reasons import Reason
@@ -146,6 +146,8 @@ def enter(
         ids = submissions.insert(tx, project.id, prepared.groups, rows, caller.token_id, caller.name)
         made = known | dict(zip(fresh, ids, strict=True))
         _refuse(writing.write(tx, project.id, wanted, made, fresh), submission)
+        revisions = [prepared.groups[row.group].revision_id for row in prepared.rows]
+        _refuse(wiring.misfits(tx, submission.jobs, fresh, ids, revisions), submission)
         _await(tx, rt, project, prepared, ids)
     made = known | dict(zip(fresh, ids, strict=True))
     _fill_keys(tx, project.id, [key for key in submission.keys if key.covers.start not in known], made)

@@ -53,6 +53,11 @@ class ReadNeed:
     jobs: tuple[EarlierEntry | int, ...] = ()
     group: str | int | None = None
 
+    @property
+    def where(self) -> str:
+        """The field that says it."""
+        return self.asked.said_at or f"needs[{self.place}]"
+
 
 @dataclass(slots=True)
 class BatchNeeds:
@@ -122,7 +127,7 @@ def _keys(batch: Sequence[AskedJob], found: BatchNeeds) -> Mapping[str, int]:
 
 
 def _read(number: int, place: int, need: NewNeed, keys: Mapping[str, int], found: BatchNeeds) -> ReadNeed:
-    where = f"needs[{place}]"
+    where = need.said_at or f"needs[{place}]"
     if need.group is not None:
         return _of_group(number, place, need, found)
     named = [(where + ".job", need.job)] if need.job is not None else []
@@ -136,7 +141,7 @@ def _read(number: int, place: int, need: NewNeed, keys: Mapping[str, int], found
 
 def _of_group(number: int, place: int, need: NewNeed, found: BatchNeeds) -> ReadNeed:
     members = found.groups.get(str(need.group), []) if isinstance(need.group, str) else []
-    where = f"needs[{place}].group"
+    where = f"{need.said_at or f'needs[{place}]'}.group"
     if members and members[-1] >= number:
         sentence = f"the group {need.group!r} has members that come later in the batch, or this job itself; parents stand first"
         found.of(number).note(sentence, field=where)

@@ -27,6 +27,8 @@ class NewNeed:
     tolerate_percent: float = 0.0
     pairwise: bool = False
     wires: bool = False
+    said_at: str | None = None
+    """The field that implies it; none where it stands in `needs`."""
 
     def tolerated(self, members: int) -> int:
         """Return how many of so many members may end badly."""

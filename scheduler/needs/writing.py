@@ -158,7 +158,7 @@ def _parent(
     job_id = ids[one.number] if isinstance(one, EarlierEntry) else JobId(one)
     if isinstance(one, EarlierEntry) and job_id not in known.jobs:
         return job_id  # made in this very transaction
-    where = f"needs[{need.place}].{'any_of' if need.asked.any_of else 'job'}"
+    where = f"{need.where}.{'any_of' if need.asked.any_of else 'job'}"
     if job_id not in known.jobs or job_id >= ids[number]:
         known.note(number, f"there is no job {one} that it could need", where)
         return None
@@ -175,7 +175,7 @@ def _to_group(
     known: _Known,
     groups: Mapping[int | str, KnownGroup],
 ) -> Iterator[NeedEdge]:
-    where = f"needs[{need.place}].group"
+    where = f"{need.where}.group"
     group = groups.get(need.group) if need.group is not None else None
     if group is None or group.last_id >= ids[number]:
         known.note(number, f"there is no group {need.group!r} that it could need", where)

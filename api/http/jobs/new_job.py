@@ -12,8 +12,10 @@ from api.http.jobs import program_schema as programs
 from api.http.jobs.needs_schema import new_needs
 from api.http.jobs.program_schema import RENAMED, document
 from api.http.jobs.schema import AwaitBody, JobBody
+from api.http.jobs.wiring import wired
 from api.http.schema.fields import stored
 from scheduler.errors import GangerError
+from scheduler.jobs.entry_faults import EntryError, EntryFaults
 from scheduler.jobs.new_job import NewJob
 from scheduler.rules.job_type.awaited import AwaitedInput
 from scheduler.rules.job_type.definition import OVERRIDABLE
@@ -34,8 +36,23 @@ def as_written(error: GangerError, bodies: Sequence[JobBody], *, many: bool) -> 
     return programs.as_written(error, {f"[{n}]." if many else "": body for n, body in enumerate(bodies)})
 
 
+def new_jobs(bodies: Sequence[JobBody], *, many: bool) -> list[NewJob]:
+    """Return what the bodies of one request ask for. Raises InvalidInput with all inputs that are wired wrongly."""
+    faults, found = EntryFaults(), []
+    for number, body in enumerate(bodies):
+        try:
+            found.append(new_job(body))
+        except GangerError as error:
+            faults.add(number, error)
+    try:
+        faults.raise_all()
+    except EntryError as error:
+        raise error.named(range(len(bodies)) if many else None) from None
+    return found
+
+
 def new_job(body: JobBody) -> NewJob:
-    """Return what a body asks for, in the scheduler's words."""
+    """Return what a body asks for, in the scheduler's words. Raises InvalidInput for an input that is wired wrongly."""
     given = body.model_fields_set
     asked = stored(body, PLAIN & given, RENAMED)
     if body.job_type is not None:
@@ -44,7 +61,8 @@ def new_job(body: JobBody) -> NewJob:
         asked |= {"needs": new_needs(body.needs)}
     if body.awaits is not None:
         asked["awaits"] = [_awaited(one) for one in body.awaits]
-    return NewJob(**asked, overrides=document(body, OVERRIDES) if not given.isdisjoint(OVERRIDES) else None)
+    overrides = document(body, OVERRIDES) if not given.isdisjoint(OVERRIDES) else None
+    return wired(NewJob(**asked, overrides=overrides))
 
 
 def _awaited(one: str | AwaitBody) -> AwaitedInput:

@@ -22,8 +22,17 @@ from api.http.jobs.answer_schema import (
     SubmittedJob,
 )
 from api.http.jobs.filtering import interest_of, job_filter
-from api.http.jobs.new_job import as_written, new_job
-from api.http.jobs.schema import CancelBody, IdempotencyHeader, JobBody, JobListQuery, JobsBody, JobsQuery, SubmitQuery
+from api.http.jobs.new_job import as_written, new_jobs
+from api.http.jobs.schema import (
+    CancelBody,
+    CancelQuery,
+    IdempotencyHeader,
+    JobBody,
+    JobListQuery,
+    JobsBody,
+    JobsQuery,
+    SubmitQuery,
+)
 from api.http.jobs.submission_schema import CreatedJobs, DryRunAnswer
 from api.http.jobs.waiting_schema import ChangesQuery, WaitQuery
 from api.http.links import public
@@ -82,7 +91,7 @@ def submit_jobs(call: ApiCall, query: SubmitQuery, body: JobsBody) -> Answer[Sub
         raise InvalidInput("an empty array holds no job")
     if len(bodies) > call.rt.settings.max_batch:
         raise BodyTooLarge(f"one request takes at most {call.rt.settings.max_batch} jobs; this one has {len(bodies)}")
-    submission = Submission([new_job(one) for one in bodies], _keys(bodies), strict=query.strict, many=many)
+    submission = Submission(new_jobs(bodies, many=many), _keys(bodies), strict=query.strict, many=many)
     try:
         if query.dry_run:
             return _tried(call, submission)
@@ -147,10 +156,18 @@ def list_changes(call: ApiCall, query: ChangesQuery) -> JobChanges:
 
 
 @routes.patch("/jobs/<id:job_id>/", role=Role.SUBMITTER, answers={200: JobDetail})
-def cancel_job(call: ApiCall, job_id: JobId, body: CancelBody) -> JobDetail:  # noqa: ARG001 - it can only say CANCELED
-    """Cancel a job: the only change it takes. CANCELED at once; what runs is dead soon after."""
+def cancel_job(call: ApiCall, job_id: JobId, query: CancelQuery, body: CancelBody) -> JobDetail:  # noqa: ARG001 - it can only say CANCELED
+    """Cancel a job: the only change it takes. CANCELED at once; what runs is dead soon after.
+
+    What needs it is BLOCKED then, and can be repaired; with `followers` it is cancelled, too, unless something else keeps it waiting.
+    """
     queries.require_job(call.rt, call.caller, job_id)
-    answer = cancel.cancel(call.rt, [job_id], actor=call.caller.name)
+    actor = call.caller.name
+    answer = (
+        cancel.with_followers(call.rt, job_id, actor=actor)
+        if query.followers
+        else cancel.cancel(call.rt, [job_id], actor=actor)
+    )
     if answer.unchanged.get(job_id) is JobStatus.COMPLETED:
         raise Conflict("the job is COMPLETED and stays so")
     if job_id not in answer.unchanged and job_id not in answer.moved:

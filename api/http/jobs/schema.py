@@ -156,7 +156,13 @@ class JobBody(ProgramFields):
     job_type_id: Annotated[JobTypeId, Field(ge=1, le=MAX_ID)] = LEFT_OUT
     command: Command = LEFT_OUT
     data: JobData = LEFT_OUT
-    inputs: Annotated[dict[Name, Any], Field(max_length=1_000)] = LEFT_OUT
+    inputs: Annotated[
+        dict[Name, Any],
+        Field(
+            max_length=1_000,
+            description='by name: a value, or ids of files; or {"from": {"job": 41, "output": "n"}} for an output of what it needs, with "default"',
+        ),
+    ] = LEFT_OUT
     name: Annotated[Title, StringConstraints(min_length=1)] = LEFT_OUT
     project: Word = LEFT_OUT
     priority: Priority = LEFT_OUT
@@ -228,6 +234,14 @@ class CancelBody(Body):
     """The one change a job takes."""
 
     status: Literal["CANCELED"]
+
+
+class CancelQuery(Query):
+    """What is cancelled with a job."""
+
+    followers: QueryBool = Field(
+        default=False, description="also the jobs that wait for this one and for nothing else, and what waits for those"
+    )
 
 
 QueryPriority = Annotated[int, Field(ge=-(2**31), lt=2**31), Digits]

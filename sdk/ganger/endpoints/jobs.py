@@ -78,12 +78,13 @@ class JobsEndpoint:
         """Return one page of the list, with the count of all that match."""
         return paging.page(self._transport, Job, "/jobs/", paging.params(filters))
 
-    def cancel(self, job_id: int) -> Job:
+    def cancel(self, job_id: int, *, followers: bool = False) -> Job:
         """Cancel a job and return it; its processes are dead when its newest execution has ended.
 
-        Safe to repeat. Raises NotFound, Conflict if it has completed.
+        With `followers` also what waits for it and for nothing else. Safe to repeat. Raises NotFound, Conflict if it has completed.
         """
-        call = Call("PATCH", f"/jobs/{job_id}/", body={"status": "CANCELED"}, repeatable=True)
+        params = [("followers", "true")] if followers else []
+        call = Call("PATCH", f"/jobs/{job_id}/", params=params, body={"status": "CANCELED"}, repeatable=True)
         return Job.read(self._transport.json(call))
 
     def done(self, job_id: int, *, outputs: Mapping[str, object] | None = None, reason: str | None = None) -> Job:

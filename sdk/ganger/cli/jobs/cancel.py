@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,11 +30,17 @@ def cancel(
     wait: Annotated[
         bool, typer.Option("--wait", help="Return when every process of the jobs is dead; with ids only.")
     ] = False,
+    followers: Annotated[
+        bool,
+        typer.Option("--followers", help="Also what waits for a job and for nothing else; with ids only."),
+    ] = False,
     connection: Connection,
 ) -> None:
     """Cancel jobs, waiting or running. A job is CANCELED at once; its processes are dead soon after.
 
     [bold]ganger cancel 12 13[/]
+
+    [bold]ganger cancel 12 --followers[/]
 
     [bold]ganger cancel --type kml-footprint --status QUEUED --dry-run[/]
 
@@ -43,9 +49,13 @@ def cancel(
     selection = which.select(jobs)
     if wait and not selection.job_ids:
         raise UsageError("--wait is for jobs that are given by id")
+    if followers and (not selection.job_ids or options.dry_run or reason):
+        raise UsageError("--followers is for jobs that are given by id, without --dry-run and --reason")
     with connection.client() as api:
         if selection.job_ids and not options.dry_run and not reason:
-            raise typer.Exit(_cancel_each(api, selection.job_ids, wait=wait, as_json=options.as_json))
+            each = partial(_cancel_one, api, wait=wait, followers=followers, as_json=options.as_json)
+            # One by one: one that cannot be canceled does not keep the others from it.
+            raise typer.Exit(max(map(each, selection.job_ids)))
         action = JobAction(
             kind="cancel", done="canceled", advice="jobs that have ended are not canceled", reason=reason
         )
@@ -55,14 +65,10 @@ def cancel(
                 api.jobs.wait_dead(job_id)
 
 
-def _cancel_each(api: Client, job_ids: Sequence[int], *, wait: bool, as_json: bool) -> int:
-    """Cancel jobs one by one; one that cannot be canceled does not keep the others from it. Return the exit status."""
-    return max(_cancel_one(api, job_id, wait=wait, as_json=as_json) for job_id in job_ids)
-
-
-def _cancel_one(api: Client, job_id: int, *, wait: bool, as_json: bool) -> int:
+def _cancel_one(api: Client, job_id: int, *, wait: bool, followers: bool, as_json: bool) -> int:
+    """Cancel a job, tell of it, and return the exit status."""
     try:
-        job = api.jobs.cancel(job_id)
+        job = api.jobs.cancel(job_id, followers=followers)
     except (Conflict, NotFound) as error:
         screen.note(f"ganger: job {job_id}: {error}")
         return REFUSED

@@ -24,7 +24,9 @@ def typed(api: Client, request: JobRequest, kind: str, words: list[str]) -> JobR
             known = ", ".join(entry["name"] for entry in (job_type.interface or {}).get("input_data") or []) or "none"
             raise UsageError(f"{job_type.name}:{job_type.version} has no input {name!r} (it has: {known})")
     values = {name: _value(api, job_type, name, texts, request.project) for name, texts in given.items()}
-    return replace(request, job_type=job_type.name, version=job_type.version, inputs=values)
+    return replace(
+        request, job_type=job_type.name, version=job_type.version, inputs={**(request.inputs or {}), **values}
+    )
 
 
 def _meant(api: Client, kind: str, project: str | None) -> JobType:

@@ -52,13 +52,38 @@ class FollowOptions(SubmissionOptions):
         typer.Option(help="Make the jobs a group of this name, for others to need.", rich_help_panel=FOLLOWS),
     ] = None
 
+    take: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="INPUT=JOB.OUTPUT",
+            help="Take an input from the output of another job, or of a group (INPUT=group:NAME.OUTPUT); the job waits for it.",
+            rich_help_panel=FOLLOWS,
+        ),
+    ] = None
+
     def apply(self, request: JobRequest) -> JobRequest:
         """Return the request with these fields. Raises UsageError naming the option."""
         found: list[int | str | Mapping[str, object]] = [*(self.after or ())]
         others = {"ANY": self.after_any, "FAIL": self.after_fail, "START": self.after_start}
         found += [{"job": job, "after": word} for word, jobs in others.items() for job in jobs or ()]
         found += [_need(text) for text in self.needs or ()]
-        return replace(SubmissionOptions.apply(self, request), needs=found or None)
+        made = replace(SubmissionOptions.apply(self, request), needs=found or None)
+        wires = dict(_wire(text) for text in self.take or ())
+        return replace(made, inputs={**(made.inputs or {}), **wires}) if wires else made
+
+
+def _wire(text: str) -> tuple[str, JsonObject]:
+    """Return an input and where it is taken from, as the API writes it."""
+    name, equals, source = text.partition("=")
+    parent, point, output = source.partition(".")
+    kind, colon, group = parent.partition(":")
+    if not (name and equals and parent and point and output) or (colon and (kind != "group" or not group)):
+        raise UsageError(f"--take is INPUT=JOB.OUTPUT or INPUT=group:NAME.OUTPUT, not {text!r}")
+    if colon:
+        return name, {"from": {"group": group, "output": output}}
+    if not (parent.isascii() and parent.isdigit()):
+        raise UsageError(f"--take: {parent!r} is not the id of a job")
+    return name, {"from": {"job": int(parent), "output": output}}
 
 
 def _need(text: str) -> int | JsonObject:
