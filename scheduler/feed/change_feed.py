@@ -174,7 +174,10 @@ class ChangeFeed:
         """Return when the feed should look: a topic of jobs was nudged, something happened here, or a second is over."""
         until = time.monotonic() + LOOK_AGAIN_S
         while (left := until - time.monotonic()) > 0:
-            ready, _, _ = select.select([connection.fileno(), self._poke_read], [], [], left)
+            looks = select.poll()  # not select(), which knows no descriptor beyond 1,023
+            for descriptor in (connection.fileno(), self._poke_read):
+                looks.register(descriptor, select.POLLIN)
+            ready = [descriptor for descriptor, _ in looks.poll(left * 1000)]
             if self._poke_read in ready:
                 os.read(self._poke_read, 4096)
                 return

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import os
-import select
 import socket
 import statistics
 import subprocess
@@ -32,6 +31,7 @@ from tests.support.keys import FIRST, a_key
 from tests.support.node import a_spec
 from tests.support.node_process import NodeProcess
 from tests.support.servers import state_folder
+from tests.support.waiting import readable
 from workers import removal
 from workers.api_client import ApiClient
 from workers.files import staging
@@ -207,7 +207,7 @@ def _cancelled(installation: Installation, witness: Path, grace: int | None) -> 
     try:
         began = time.monotonic()
         installation.api.patch(f"/jobs/{job_id}/", json={"status": "CANCELED"})
-        select.select([process], [], [], 60)
+        readable([process], 60)
         return time.monotonic() - began
     finally:
         os.close(process)

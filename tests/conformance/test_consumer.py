@@ -19,6 +19,7 @@ from tests.support.keys import FIRST, a_key
 from tests.support.node import a_spec
 from tests.support.node_process import NodeProcess, witnessed
 from tests.support.servers import state_folder
+from tests.support.waiting import readable
 from workers.link import celery_app
 from workers.paths import ExecutionKey
 
@@ -40,10 +41,12 @@ def publisher(broker_url: str) -> Celery:
 def node(api: FakeNodeApi, broker_url: str) -> Iterator[NodeProcess]:
     with state_folder() as folder:
         node = NodeProcess(folder, api.url, broker_url=broker_url, canary_s=0.4)
-        node.start()
-        api.wait(lambda: api.beats)
-        yield node
-        node.close()
+        try:
+            node.start()
+            api.wait(lambda: api.beats)
+            yield node
+        finally:
+            node.close()
 
 
 def publish(publisher: Celery, *keys: ExecutionKey, epoch: int = 1, task: str = PLACEMENT_TASK) -> None:
@@ -176,7 +179,5 @@ def test_the_consumer_ends_with_its_agent(api: FakeNodeApi, node: NodeProcess) -
     until_new_consumer(node, api, [])
     watched = os.pidfd_open(consumers(node)[-1])
     node.kill()
-    import select  # noqa: PLC0415
-
-    assert select.select([watched], [], [], 10)[0]
+    assert readable([watched], 10)
     os.close(watched)

@@ -1,7 +1,6 @@
 """The supervisor keeps its promises to the agent about what it starts, limits and kills."""
 
 import os
-import select
 import signal
 import subprocess
 import time
@@ -13,6 +12,7 @@ import pytest
 
 from tests.support import supervised
 from tests.support.supervised import PYTHON, Stage
+from tests.support.waiting import readable
 from workers.supervisor.trees import TreeLimits, cgroup1, choice, hierarchy, processes
 
 RESTING = "signal.signal(signal.SIGTERM, signal.SIG_IGN); ready(); rest()"
@@ -185,7 +185,7 @@ def test_without_a_pids_controller_the_freezer_kills_even_a_fork_bomb() -> None:
         give_up = time.monotonic() + 5
         while not tree.is_empty() and time.monotonic() < give_up:
             tree.kill()
-            select.select([main.stdout], [], [], 0.01)  # a bomb forks on between two kills; its end is awaited here
+            readable([main.stdout.fileno()], 0.01)  # a bomb forks on between two kills; its end is awaited here
     assert tree.is_empty()
     tree.remove()
     kind.close()

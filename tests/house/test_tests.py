@@ -56,6 +56,16 @@ def test_whatever_may_be_tried_twice_is_a_test_with_a_date_a_trace_and_somebody_
         assert datetime.now(UTC).date() - race["since"] < RACE_AGE_MAX
 
 
+def test_nobody_waits_with_a_call_that_refuses_descriptors_beyond_a_thousand() -> None:
+    offences = [
+        f"{path}:{node.lineno}"
+        for path in python_files()
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "select.select"
+    ]
+    assert not offences
+
+
 def lets_time_pass(call: ast.Call) -> bool:
     """Whether a call only waits: a sleep, or a wait under another name that nobody can end or that is over in a moment."""
     called = ast.unparse(call.func)

@@ -10,7 +10,6 @@ import importlib
 import io
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -19,6 +18,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+from tests.support.waiting import readable
 
 WITHIN_S = 60
 MODULES = (
@@ -125,7 +126,7 @@ def _collected(child: int, readers: Sequence[int | None]) -> list[str]:
     found = {reader: b"" for reader in readers if reader is not None}
     waiting, end = set(found), time.monotonic() + WITHIN_S
     while waiting:
-        ready, _, _ = select.select(list(waiting), [], [], max(0.0, end - time.monotonic()))
+        ready = readable(waiting, max(0.0, end - time.monotonic()))
         if not ready:
             os.kill(child, signal.SIGKILL)
             break

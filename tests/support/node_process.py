@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from scheduler.identifiers import FileId
 from scheduler.wire import InputFile, InputSpec
+from tests.support.waiting import until_gone
 from workers.agent.supervisor_client.client import SupervisorClient
 from workers.agent.supervisor_client.launch import SupervisorLostError
 from workers.settings import NodeSettings
@@ -88,7 +87,7 @@ class NodeProcess:
                 client.shutdown(0.0)
                 for _ in client.messages():
                     pass
-                _wait_gone(pid)
+                until_gone(pid)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -106,19 +105,6 @@ def an_input(name: str, number: int, content: bytes, sha256: str | None, *, size
         url=f"/node/files/{number}/content/",
     )
     return InputSpec(name=name, type="file", files=[file])
-
-
-def _wait_gone(pid: int, timeout: float = 10.0) -> None:
-    """Wait for a process that is not our child, or is one that nobody has reaped."""
-    until = time.monotonic() + timeout
-    with contextlib.suppress(OSError):
-        fd = os.pidfd_open(pid)
-        try:
-            import select  # noqa: PLC0415
-
-            select.select([fd], [], [], max(0.0, until - time.monotonic()))
-        finally:
-            os.close(fd)
 
 
 if __name__ == "__main__":

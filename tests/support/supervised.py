@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import select
 import shutil
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import workers
+from tests.support.waiting import readable
 from workers.agent.supervisor_client.client import SupervisorClient
 from workers.agent.supervisor_client.launch import BOOT
 from workers.supervisor.trees import choice, hierarchy
@@ -90,14 +90,12 @@ class Play:
 
     def wait_ready(self) -> None:
         """Wait until the program says that its stage is set."""
-        readable, _, _ = select.select([self._readers["ready"]], [], [], WAIT_S)
-        assert readable, f"never ready: {self.output('err')}"
+        assert readable([self._readers["ready"]], WAIT_S), f"never ready: {self.output('err')}"
         os.read(self._readers["ready"], 16)
 
     def wait_dead(self) -> None:
         """Wait until no process holds ALIVE any more; some must have held it."""
-        readable, _, _ = select.select([self._readers["alive"]], [], [], WAIT_S)
-        assert readable
+        assert readable([self._readers["alive"]], WAIT_S)
         assert os.read(self._readers["alive"], 16) == b""
 
     @property
@@ -166,7 +164,7 @@ class Stage:
         descriptor = os.pidfd_open(self.pid())
         try:
             signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-            select.select([descriptor], [], [], WAIT_S)
+            readable([descriptor], WAIT_S)
         finally:
             os.close(descriptor)
 
