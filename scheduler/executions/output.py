@@ -13,7 +13,7 @@ from scheduler.identifiers import ExecutionId
 from scheduler.identity import Caller
 from scheduler.runtime import Runtime
 from scheduler.store.executions import output_pieces
-from scheduler.store.executions.output_pieces import PHASES, STREAMS
+from scheduler.store.executions.output_pieces import PHASES, STREAMS, PrintingExecution
 
 MAX_PIECES = 1_000
 """Most pieces of one reading: with 64 KiB each, as nodes send them, this is more than is kept of an execution."""
@@ -67,14 +67,20 @@ def read(rt: Runtime, caller: Caller, wanted: OutputSelection) -> OutputSoFar:
     The end of the execution is read before the pieces: when the answer says `finished`, the pieces are complete.
     """
     with rt.db.begin() as tx:
-        execution = output_pieces.execution(tx, wanted.execution_id)
-        if execution is None or caller.project_id not in {None, execution.project_id}:
-            raise NotFound(f"there is no execution {wanted.execution_id}")
-        if execution.output_purged is not None:
-            raise Purged(f"the output of this execution was purged on {execution.output_purged:%Y-%m-%d}")
+        execution = readable(tx, caller, wanted.execution_id)
         pieces = _pieces(tx, wanted)
     finished = execution.released and len(pieces) < MAX_PIECES
     return OutputSoFar(pieces, finished, execution.status, execution.job_exit_code)
+
+
+def readable(tx: Connection, caller: Caller, execution_id: ExecutionId) -> PrintingExecution:
+    """Return an execution whose output this caller may read; raises NotFound, or Purged for output that was kept no longer."""
+    execution = output_pieces.execution(tx, execution_id)
+    if execution is None or caller.project_id not in {None, execution.project_id}:
+        raise NotFound(f"there is no execution {execution_id}")
+    if execution.output_purged is not None:
+        raise Purged(f"the output of this execution was purged on {execution.output_purged:%Y-%m-%d}")
+    return execution
 
 
 def _pieces(tx: Connection, wanted: OutputSelection) -> list[OutputPiece]:

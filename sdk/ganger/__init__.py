@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         TimedOut,
         Unreachable,
     )
-    from ganger.records import Event, Execution, File, Job, JobType, LogPiece, Node, Operation
+    from ganger.records import Event, Execution, File, Job, JobType, LogHit, LogPiece, Node, Operation
     from ganger.requests import JobRequest
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "Job",
     "JobRequest",
     "JobType",
+    "LogHit",
     "LogPiece",
     "Node",
     "NotConfigured",
@@ -60,7 +61,7 @@ _MODULES = {
         *("ClientError", "Conflict", "Denied", "InvalidRequest", "NotConfigured", "NotFound", "Refused"),
         *("ServerTrouble", "TimedOut", "Unreachable"),
     ),
-    "ganger.records": ("Event", "Execution", "File", "Job", "JobType", "LogPiece", "Node", "Operation"),
+    "ganger.records": ("Event", "Execution", "File", "Job", "JobType", "LogHit", "LogPiece", "Node", "Operation"),
     "ganger.requests": ("JobRequest",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

@@ -162,6 +162,21 @@ class Leader(TypedDict):
     term: int
 
 
+class LogIndexView(TypedDict):
+    """Where lines begin: `offsets[n]` is the byte at which line n x `every` begins, counted from 0."""
+
+    every: int
+    execution_id: int
+    is_complete: bool  # False: there is more already; ask again.
+    is_finished: bool
+    lines: int  # That are ended by a newline.
+    offsets: list[int]
+    phase: str | None
+    size_bytes: int
+    stream: str
+    times: list[str]  # When what begins there was printed, by the node's clock.
+
+
 class LogView(TypedDict):
     """Output from `offset` on. `next_offset` is where to go on; nothing will follow once `is_finished`."""
 

@@ -332,6 +332,20 @@ class LogPiece(Record):
         return self.text.encode() if self.base64 is None else b64decode(self.base64)
 
 
+class LogHit(Record):
+    """A line that holds what was looked for: its number from 0, the byte at which it begins, and its text, cut at 1,000 letters.
+
+    Of a search over the outputs of a job it says in which execution the line is.
+    """
+
+    line: int
+    offset: int
+    text: str
+    execution_id: int | None = None
+    attempt: int | None = None
+    member: int | None = None
+
+
 class Token(Record):
     """A token. Only the answer that makes it has its `secret`."""
 

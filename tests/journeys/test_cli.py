@@ -159,6 +159,22 @@ def test_logs_of_a_try_and_of_one_stream(ganger: Shell) -> None:
     assert ganger.json("logs", job)["is_finished"] is True
 
 
+def test_logs_are_cut_to_their_end_and_searched_over_all_tries(ganger: Shell) -> None:
+    script = 'seq -f "line %g of try $GANGER_ATTEMPT" 3000; test "$GANGER_ATTEMPT" = 2'
+    job = str(ganger.json("submit", *SMALL, "--retry-on", "ALGORITHM", "--wait", "--", "sh", "-c", script)["id"])
+    assert ganger("logs", job, "--tail", "2") == "line 2999 of try 2\nline 3000 of try 2\n"
+    assert ganger("logs", "--follow", job, "--try", "1", "--tail", "1") == "line 3000 of try 1\n"
+    assert ganger("logs", job, "--since", "1h").count("\n") == 3_000
+    assert ganger("logs", job, "--since", "2100-01-01") == ""
+    assert ganger("logs", job, "--grep", "LINE (7|2998) ", "-i", "-n") == "7:line 7 of try 2\n2998:line 2998 of try 2\n"
+    assert ganger("logs", job, "--grep", "line 2.*try", "--tail", "1") == "line 2999 of try 2\n"
+    assert ganger("logs", job, "--grep", "line 5 ", "-F", "--every-try") == "2: line 5 of try 2\n1: line 5 of try 1\n"
+    assert len(ganger.lines("logs", job, "--grep", "line")) == 3_000
+    assert "no line" in ganger.run("logs", job, "--grep", "nothing such", status=1).stderr
+    assert "pattern" in ganger.run("logs", job, "--grep", "(", status=4).stderr
+    assert "grep PATTERN" in ganger.run("logs", "-f", job, "--grep", "x", status=2).stderr
+
+
 def test_logs_of_a_job_that_has_not_run_are_a_negative_answer(ganger: Shell) -> None:
     job = str(submit(ganger, "--held", "--", "true"))
     assert "has not run" in ganger.run("logs", job, status=1).stderr

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from scheduler.executions.logs import patterns
 from tests.support.api import Api
 
 
@@ -75,7 +76,67 @@ def test_a_search_names_lines_and_where_they_begin(api: Api, printed: int) -> No
     assert rest["hits"][0]["text"] == "line 1000"
 
 
-@pytest.mark.parametrize("pattern", ["(", "(a+)+$", "(a|b*)*", "[z"])
+@pytest.mark.parametrize("pattern", ["(", "[z", r"(a)\1", "(?=a)b", "((a{200}){200}){200}"])
 def test_a_pattern_that_is_none_or_could_take_for_ever_is_refused(api: Api, printed: int, pattern: str) -> None:
     answer = api.get(path(printed, "search/"), q=pattern, regex="true")
     assert (answer.status_code, answer.json["field"]) == (400, "q")
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)+$", "(a|b*)*c", "^(a*)*(a*)*x$"])
+def test_a_pattern_that_would_double_its_time_with_each_letter_elsewhere_is_searched_for_in_one_pass(
+    pattern: str,
+) -> None:
+    assert list(patterns.matcher(pattern, regex=True, any_case=False).matching("a" * 50_000 + "b\nno")) == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "lines"),
+    [("^b$", [1]), (r"\Ab\z", [1]), ("[^x]c", [2]), ("B", [1, 2]), ("(?-i:B)", []), (r"a\s*b", []), ("^$", [3])],
+)
+def test_a_pattern_means_in_many_lines_what_it_means_in_each(pattern: str, lines: list[int]) -> None:
+    found = patterns.matcher(pattern, regex=True, any_case=True).matching("a\nb\nbc\n")
+    assert [number for number, _ in found] == lines
+
+
+def test_the_last_lines_and_what_was_printed_since_are_read_and_searched(api: Api, printed: int) -> None:
+    lines = text().split(b"\n")
+    assert api.get(path(printed, ""), tail_lines=3, format="txt").data.split(b"\n") == lines[-3:]
+    assert api.get(path(printed, ""), tail_lines=2_400, format="txt").data.split(b"\n") == lines[-2_400:]
+    assert api.get(path(printed, ""), tail_lines=9_999, format="txt").data == text()
+    assert api.get(path(printed, ""), tail_lines=1, tail=1).status_code == 400
+    last = api.value('SELECT max("offset") FROM output_chunks')
+    api.change("UPDATE output_chunks SET at = '2026-01-01T00:00:00Z' WHERE \"offset\" < :last", last=last)
+    found = api.get(path(printed, "search/"), q="line", started="2026-01-02T00:00:00Z").json
+    assert [hit["offset"] + len(hit["text"]) >= last for hit in found["hits"]] == [True] * len(found["hits"])
+    assert found["hits"][-1]["line"] == 2_500
+    assert found["hits"][0]["line"] == text()[:last].count(b"\n")
+    index = api.get(path(printed, "index/")).json
+    assert (index["times"][0], index["is_complete"]) == ("2026-01-01T00:00:00Z", True)
+
+
+def test_one_search_goes_over_the_tries_of_a_job_the_newest_first(api: Api, printed: int) -> None:
+    job = api.value("SELECT job_id FROM executions")
+    api.change(
+        """INSERT INTO executions (job_id, attempt, node_id, node_epoch, status, cpus, mem, disk, lease_s, released_at)
+           SELECT job_id, 2, node_id, 1, 'FAILED', 1, 1, 1, 90, now() FROM executions"""
+    )
+    api.change(
+        """INSERT INTO output_chunks (execution_id, phase, stream, "offset", at, data)
+           SELECT max(id), 'job', 'stderr', 0, now(), CAST('one\ntwo needles' AS bytea) FROM executions"""
+    )
+
+    def found(**query: Any) -> Any:
+        return api.get(f"/jobs/{job}/logs/combined/search/", q="needle", **query).json
+
+    assert [(hit["attempt"], hit["line"]) for hit in found()["hits"]] == [
+        (2, 1), (1, 250), (1, 750), (1, 1_250), (1, 1_750), (1, 2_250),
+    ]  # fmt: skip
+    assert (found()["searched"], found()["next_execution_id"]) == (2, None)
+    assert found(attempt=2)["hits"][0]["text"] == "two needles"
+    many = api.get(f"/jobs/{job}/logs/combined/search/", q="ne").json
+    place = {name: many[f"next_{name}"] for name in ("execution_id", "offset", "line")}
+    assert (len(many["hits"]), place["line"]) == (1_000, 998)
+    rest = api.get(f"/jobs/{job}/logs/combined/search/", q="ne", **place).json
+    assert (rest["hits"][0]["line"], rest["hits"][0]["attempt"]) == (998, 1)
+    assert api.get("/jobs/9999/logs/combined/search/", q="x").status_code == 404
+    assert found(execution_id=9_999)["code"] == 404

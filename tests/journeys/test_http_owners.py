@@ -28,7 +28,7 @@ OF_ONE_THING = {
     "job": {
         "GET /jobs/<id:job_id>/", "PATCH /jobs/<id:job_id>/", "GET /jobs/<id:job_id>/events/", "GET /jobs/<id:job_id>/explain/",
         "GET /jobs/<id:job_id>/executions/", "POST /jobs/<id:job_id>/uploaded/", "GET /jobs/<id:job_id>/explain/nodes/",
-        "POST /jobs/<id:job_id>/done/",
+        "POST /jobs/<id:job_id>/done/", "GET /jobs/<id:job_id>/logs/<stream>/search/",
     },
     "operation": {"GET /operations/<id:operation_id>/"},
     "execution": {

@@ -14,6 +14,7 @@ from typing import Any
 ROOTS = (
     "CheckAnswer",
     "Explanation",
+    "LogIndexView",
     "LogView",
     "LoginCode",
     "MeView",

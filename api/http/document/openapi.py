@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from api.http.blobs.schema import UploadState
 from api.http.document.answer_types import REFERENCE, AnswerType, JsonSchema
 from api.http.document.answer_types import schemas as answer_schemas
-from api.http.executions.answer_schema import LogView
+from api.http.executions.log_answer_schema import LogView
 from api.http.jobs.schema import JobsBody
 from api.http.schema.answers import Problem
 from api.http.schema.fields import SchemaModel

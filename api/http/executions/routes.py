@@ -11,14 +11,17 @@ from api.http import api_runtime, paging
 from api.http.answers import Answer
 from api.http.auth import TokenWatch
 from api.http.executions import log_page, view
-from api.http.executions.answer_schema import ExecutionDetail, ExecutionList, LogIndexView, LogSearchView, LogView
-from api.http.executions.schema import ExecutionsQuery, LogIndexQuery, LogQuery, LogSearchQuery, OfOneJobQuery
+from api.http.executions.answer_schema import ExecutionDetail, ExecutionList
+from api.http.executions.log_answer_schema import JobLogSearchView, LogIndexView, LogSearchView, LogView
+from api.http.executions.log_schema import JobLogSearchQuery, LogIndexQuery, LogQuery, LogSearchQuery
+from api.http.executions.schema import ExecutionsQuery, OfOneJobQuery
 from api.http.problems import asks_for_json
 from api.http.routing import ApiCall, Routes
 from api.http.schema import times
 from scheduler.errors import NotFound
-from scheduler.executions import log_lines, output
-from scheduler.executions.log_lines import LogIndexes
+from scheduler.executions import output
+from scheduler.executions.logs import index, job_search, patterns, search
+from scheduler.executions.logs.index import LogIndexes
 from scheduler.executions.output import OutputPiece, OutputSelection, OutputSoFar
 from scheduler.identifiers import ExecutionId, JobId
 from scheduler.identity import Role
@@ -82,28 +85,32 @@ def show_log(
     wanted = OutputSelection(execution_id, stream, query.phase, query.offset, since, query.tail, query.limit)
     watch = TokenWatch(call.rt)
 
+    first = query.offset
+    if query.tail_lines is not None:
+        first = max(first, search.start_of_last_lines(call.rt, call.caller, wanted, query.tail_lines))
+
     def read(start: int) -> OutputSoFar:
         watch.check()
-        tail = wanted.tail if start == query.offset else None  # the end of what there was when this began
-        left = None if query.limit is None else query.offset + query.limit - start
+        tail = wanted.tail if start == first else None  # the end of what there was when this began
+        left = None if query.limit is None else first + query.limit - start
         if left is not None and left <= 0:
             return OutputSoFar((), finished=False, status="", exit_code=None)
         return output.read(call.rt, call.caller, replace(wanted, start=start, tail=tail, limit=left))
 
     if query.follow:
-        return api_runtime.of_this_app().streams.respond(read, query.offset)
-    printed = read(query.offset)
+        return api_runtime.of_this_app().streams.respond(read, first)
+    printed = read(first)
     if not printed.pieces:
-        return Answer(None, 204, {"X-Next-Offset": str(query.offset)})
+        return Answer(None, 204, {"X-Next-Offset": str(first)})
     form = query.format or ("json" if asks_for_json() else "txt")
     if form == "json":
-        return _json(wanted, printed)
+        return _json(wanted, printed if query.tail is None else _whole(read, printed))
     return log_page.respond(_all(read, printed)) if form == "html" else _text(read, printed)
 
 
 @routes.get("/job-executions/<id:execution_id>/logs/<stream>/index/", role=Role.VIEWER, answers={200: LogIndexView})
 def show_log_index(call: ApiCall, execution_id: ExecutionId, stream: str, query: LogIndexQuery) -> LogIndexView:
-    """Where the lines of the output begin, every thousandth; made when it is first asked for, and continued then."""
+    """Where the lines of the output begin, every thousandth; and when that was printed. Made when it is first asked for, a part with each call."""
     _require_stream(stream)
     found = _indexes.read(call.rt, call.caller, OutputSelection(execution_id, stream, query.phase))
     return {
@@ -112,8 +119,10 @@ def show_log_index(call: ApiCall, execution_id: ExecutionId, stream: str, query:
         "phase": query.phase,
         "size_bytes": found.size,
         "lines": found.lines,
-        "every": log_lines.EVERY,
+        "every": index.EVERY,
         "offsets": list(found.offsets),
+        "times": list(found.times),
+        "is_complete": found.complete,
         "is_finished": found.finished,
     }
 
@@ -122,16 +131,22 @@ def show_log_index(call: ApiCall, execution_id: ExecutionId, stream: str, query:
 def search_log(call: ApiCall, execution_id: ExecutionId, stream: str, query: LogSearchQuery) -> LogSearchView:
     """The lines of the output that hold a text, or match a pattern."""
     _require_stream(stream)
-    wanted = OutputSelection(execution_id, stream, query.phase, query.offset)
-    found = log_lines.search(
-        call.rt, call.caller, wanted, query.q, line=query.line, regex=query.regex, any_case=query.any_case
-    )
-    return {
-        "hits": [{"line": hit.line, "offset": hit.offset, "text": hit.text} for hit in found.hits],
-        "next_offset": found.next_offset,
-        "next_line": found.next_line,
-        "is_finished": found.finished,
-    }
+    since = times.moment(query.started, "started", call.rt.now())
+    wanted = OutputSelection(execution_id, stream, query.phase, query.offset, since)
+    matcher = patterns.matcher(query.q, regex=query.regex, any_case=query.any_case)
+    return view.log_search(search.search(call.rt, call.caller, wanted, matcher, line=query.line))
+
+
+@routes.get("/jobs/<id:job_id>/logs/<stream>/search/", role=Role.VIEWER, answers={200: JobLogSearchView})
+def search_logs_of_job(call: ApiCall, job_id: JobId, stream: str, query: JobLogSearchQuery) -> JobLogSearchView:
+    """The lines that hold a text, or match a pattern, in the output of every try and member of a job: the newest try first, member by member."""
+    _require_stream(stream)
+    since = times.moment(query.started, "started", call.rt.now())
+    first = None if query.execution_id is None else ExecutionId(query.execution_id)
+    place = (first, query.offset, query.line)
+    wanted = job_search.JobLogSelection(job_id, stream, query.phase, since, tuple(query.attempt))
+    matcher = patterns.matcher(query.q, regex=query.regex, any_case=query.any_case)
+    return view.job_log_search(job_search.search(call.rt, call.caller, wanted, matcher, place))
 
 
 def _require_stream(stream: str) -> None:
@@ -163,6 +178,11 @@ def _all(read: Callable[[int], OutputSoFar], printed: OutputSoFar) -> Iterator[O
         if len(printed.pieces) < output.MAX_PIECES:
             return
         printed = read(printed.pieces[-1].end)
+
+
+def _whole(read: Callable[[int], OutputSoFar], printed: OutputSoFar) -> OutputSoFar:
+    """Return all that follows too: the end that was asked for may be in more pieces than one reading has."""
+    return replace(printed, pieces=tuple(_all(read, printed)))
 
 
 def _filter(call: ApiCall, query: OfOneJobQuery) -> ExecutionFilter:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import cast
 
 from api.http.executions.answer_schema import ExecutionDetail, ExecutionEntry
+from api.http.executions.log_answer_schema import JobLogSearchView, LogSearchView
 from api.http.named_errors import view as errors
 from api.http.schema import document_view as documents
 from api.http.schema.fields import units
+from scheduler.executions.logs.job_search import JobLogSearch
+from scheduler.executions.logs.search import LogSearch
 from scheduler.rules.job_type.definition import Definition
 from scheduler.rules.lifecycle.outcome import StopReason
 from scheduler.store.executions.listing import ExecutionRow
@@ -60,4 +63,35 @@ def detail(row: ExecutionRow, definition: Definition) -> ExecutionDetail:
         "resources": {name: units(amount) for name, amount in (row.custom or {}).items()},
         "results": documents.results(row.results or {}),
         "why": row.why,
+    }
+
+
+def log_search(found: LogSearch) -> LogSearchView:
+    """Return the lines that a search found in one output."""
+    return {
+        "hits": [{"line": hit.line, "offset": hit.offset, "text": hit.text} for hit in found.hits],
+        "next_offset": found.next_offset,
+        "next_line": found.next_line,
+        "is_finished": found.finished,
+    }
+
+
+def job_log_search(found: JobLogSearch) -> JobLogSearchView:
+    """Return the lines that a search found in the outputs of one job."""
+    return {
+        "hits": [
+            {
+                "line": hit.line,
+                "offset": hit.offset,
+                "text": hit.text,
+                "execution_id": try_.id,
+                "attempt": try_.attempt,
+                "member": try_.member,
+            }
+            for try_, hit in found.hits
+        ],
+        "searched": found.searched,
+        "next_execution_id": found.next_place[0] if found.next_place else None,
+        "next_offset": found.next_place[1] if found.next_place else None,
+        "next_line": found.next_place[2] if found.next_place else None,
     }

@@ -53,7 +53,8 @@ class LogWindow {
     this.rows = /** @type {HTMLElement} */ (root.querySelector(".log-rows"));
     this.said = /** @type {HTMLElement} */ (root.querySelector(".log-said"));
     /** @type {number[]} */ this.offsets = [0];
-    this.lines = 0; this.size = 0; this.finished = false; this.follow = false;
+    /** @type {string[]} */ this.times = [];
+    this.lines = 0; this.size = 0; this.complete = false; this.finished = false; this.follow = false;
     /** @type {Map<number, Promise<string[]>>} */ this.blocks = new Map();
     /** @type {Map<number, string[]>} */ this.ready = new Map();
     this.marked = [-1, -1];
@@ -73,10 +74,11 @@ class LogWindow {
     const found = await answer.json();
     const last = this.offsets.length - 1;
     if (found.size_bytes !== this.size) { this.blocks.delete(last); this.ready.delete(last); }
-    this.offsets = found.offsets; this.lines = found.lines; this.size = found.size_bytes; this.finished = found.is_finished;
+    this.offsets = found.offsets; this.lines = found.lines; this.size = found.size_bytes; this.complete = found.is_complete; this.finished = found.is_finished;
+    this.times = found.times;
     this.spacer.setAttribute("height", String(this.height));
     this.spacer.setAttribute("viewBox", `0 0 1 ${Math.max(1, this.height)}`);
-    this.said.textContent = this.size ? `${this.lines.toLocaleString("en")} lines, ${(this.size / 1048576).toFixed(1)} MiB` : this.finished ? "It printed nothing." : "It has printed nothing yet.";
+    this.said.textContent = this.size ? `${this.lines.toLocaleString("en")} lines, ${(this.size / 1048576).toFixed(1)} MiB${this.complete ? "" : " so far"}` : this.finished ? "It printed nothing." : "It has printed nothing yet.";
     this.drawn = "";
     if (this.follow) this.toEnd(); else this.draw();
   }
@@ -229,7 +231,12 @@ if (root) {
     if (event.key === "n") log.next(1);
     if (event.key === "N") log.next(-1);
   });
-  void log.index().then(() => {
+  const first = async () => {
+    await log.index();
+    // A link to a line beyond what is read so far waits for the rest of the index; everything else shows the beginning at once.
+    for (let round = 0; !log.complete && round < 1000; round++) await log.index();
+  };
+  void first().then(() => {
     const asked = new URLSearchParams(location.search).get("find");
     if (asked) void log.search(asked, false);
     else if (!log.mark() && root.dataset.end === "1") log.toEnd();

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-from scheduler.identifiers import ExecutionId, ProjectId
+from scheduler.identifiers import ExecutionId, JobId, ProjectId
 from scheduler.store import records
 
 PHASES = ("pre", "job", "post", "cleanup")
@@ -36,7 +36,46 @@ _READ = """
     LIMIT :limit
 """
 
+# The places of pieces without what they hold, for whoever goes through all of it.
+_PLACES = """
+    WITH pieces AS (
+        SELECT phase, stream, "offset", octet_length(data) AS size, at,
+               sum(octet_length(data)) OVER (ORDER BY {order}) - octet_length(data) AS start
+        FROM output_chunks
+        WHERE execution_id = :execution_id AND phase = ANY(:phases) AND stream = ANY(:streams)
+    )
+    SELECT phase, stream, "offset", start::bigint AS start, size, at
+    FROM pieces
+    WHERE start + size > :from AND at >= COALESCE(CAST(:since AS timestamptz), '-infinity')
+    ORDER BY start
+    LIMIT :limit
+"""
+
+_PLACES_IN_ORDER = {False: text(_PLACES.format(order=_ONE)), True: text(_PLACES.format(order=_BOTH))}
+
+_CONTENTS = text("""
+    SELECT c.data
+    FROM unnest(CAST(:phases AS text[]), CAST(:streams AS text[]), CAST(:offsets AS bigint[]))
+         WITH ORDINALITY AS v (phase, stream, start, place)
+    JOIN output_chunks c ON c.execution_id = :execution_id AND c.phase = v.phase AND c.stream = v.stream
+                        AND c."offset" = v.start
+    ORDER BY v.place
+""")
+
+_SIZE = text("""
+    SELECT COALESCE(sum(octet_length(data)), 0)::bigint
+    FROM output_chunks
+    WHERE execution_id = :execution_id AND phase = ANY(:phases) AND stream = ANY(:streams)
+""")
+
 _STATEMENTS = {False: text(_READ.format(order=_ONE)), True: text(_READ.format(order=_BOTH))}
+
+_TRIES = text("""
+    SELECT id, attempt, member
+    FROM executions
+    WHERE job_id = :job_id AND output_purged IS NULL
+    ORDER BY attempt DESC, member
+""")
 
 _EXECUTION = text("""
     SELECT x.status, x.job_exit_code, x.released_at IS NOT NULL AS released, j.project_id, x.output_purged
@@ -54,6 +93,25 @@ class PieceRow(NamedTuple):
     start: int
     data: bytes
     total: int
+
+
+class PiecePlace(NamedTuple):
+    """Where a piece is: its own `offset` in its phase and stream, its `start` in the whole that was asked for, and when it was printed."""
+
+    phase: str
+    stream: str
+    offset: int
+    start: int
+    size: int
+    at: datetime
+
+
+class PrintingTry(NamedTuple):
+    """An execution of a job whose output is kept."""
+
+    id: ExecutionId
+    attempt: int
+    member: int
 
 
 class PrintingExecution(NamedTuple):
@@ -95,6 +153,50 @@ def pieces(
     return records.read_all(PieceRow, tx.execute(_STATEMENTS[len(streams) > 1], parameters))
 
 
+def places(
+    tx: Connection,
+    execution_id: ExecutionId,
+    *,
+    streams: Sequence[str],
+    phases: Sequence[str],
+    start: int,
+    limit: int,
+    since: datetime | None = None,
+) -> list[PiecePlace]:
+    """Return where up to `limit` pieces are that reach beyond byte `start` of the whole, in order; those printed since a time."""
+    parameters = {
+        "execution_id": execution_id,
+        "streams": list(streams),
+        "phases": list(phases),
+        "from": start,
+        "since": since,
+        "limit": limit,
+    }
+    return records.read_all(PiecePlace, tx.execute(_PLACES_IN_ORDER[len(streams) > 1], parameters))
+
+
+def size(tx: Connection, execution_id: ExecutionId, *, streams: Sequence[str], phases: Sequence[str]) -> int:
+    """Return how many bytes were printed there."""
+    parameters = {"execution_id": execution_id, "streams": list(streams), "phases": list(phases)}
+    return int(tx.execute(_SIZE, parameters).scalar_one())
+
+
+def contents(tx: Connection, execution_id: ExecutionId, chosen: Sequence[PiecePlace]) -> list[bytes]:
+    """Return what these pieces hold, in their order; fewer where some were purged meanwhile."""
+    parameters = {
+        "execution_id": execution_id,
+        "phases": [place.phase for place in chosen],
+        "streams": [place.stream for place in chosen],
+        "offsets": [place.offset for place in chosen],
+    }
+    return [bytes(data) for (data,) in tx.execute(_CONTENTS, parameters)]
+
+
 def execution(tx: Connection, execution_id: ExecutionId) -> PrintingExecution | None:
     """Return an execution whose output is wanted, None when there is none."""
     return records.read_optional(PrintingExecution, tx.execute(_EXECUTION, {"id": execution_id}))
+
+
+def tries(tx: Connection, job_id: JobId) -> list[PrintingTry]:
+    """Return the executions of a job whose output is kept: the newest try first, member by member."""
+    return records.read_all(PrintingTry, tx.execute(_TRIES, {"job_id": job_id}))

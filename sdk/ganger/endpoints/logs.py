@@ -1,22 +1,27 @@
-"""The output of programs: whole, or followed while they run."""
+"""The output of programs: whole, in part, followed while they run, and searched."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Literal, TypeAlias, cast
 
 import httpx2
 
-from ganger.answers import LogView
+from ganger import paging
+from ganger.answers import LogIndexView, LogView
 from ganger.errors import ServerTrouble, Unreachable
-from ganger.records import LogPiece
+from ganger.records import LogHit, LogPiece
 from ganger.transport import Call, Transport
 
 Stream: TypeAlias = Literal["stdout", "stderr", "combined"]
+
+Part: TypeAlias = paging.Filter
+"""One parameter that says which part."""
 
 # A stream without news sends comments; a stream that is silent for longer has a dead connection.
 SILENCE_S = 60.0
@@ -30,29 +35,95 @@ class LogsEndpoint:
 
     _transport: Transport
 
-    def read(self, execution_id: int, *, stream: Stream = "combined", phase: str | None = None) -> str:
-        """Return the output so far, of one phase or of all in their order; an empty text if there is none."""
-        return self.content(execution_id, stream=stream, phase=phase).decode("utf-8", "replace")
+    def read(self, execution_id: int, *, stream: Stream = "combined", phase: str | None = None, **part: Part) -> str:
+        """Return the output so far, of one phase or of all in their order; an empty text if there is none.
 
-    def content(self, execution_id: int, *, stream: Stream = "combined", phase: str | None = None) -> bytes:
+        `part` is `tail_lines`, `tail` (bytes), `offset`, `limit`, or `started`: what was printed since a time.
+        """
+        return self.content(execution_id, stream=stream, phase=phase, **part).decode("utf-8", "replace")
+
+    def content(
+        self, execution_id: int, *, stream: Stream = "combined", phase: str | None = None, **part: Part
+    ) -> bytes:
         """Return likewise the very bytes, which need not be text."""
-        call = Call("GET", _path(execution_id, stream), params=_query(phase), headers={"Accept": "text/plain"})
+        query = paging.params({"phase": phase, **part})
+        call = Call("GET", _path(execution_id, stream), params=query, headers={"Accept": "text/plain"})
         return self._transport.send(call).content
 
-    def document(self, execution_id: int, *, stream: Stream = "combined", phase: str | None = None) -> LogView | None:
+    def document(
+        self, execution_id: int, *, stream: Stream = "combined", phase: str | None = None, **part: Part
+    ) -> LogView | None:
         """Return the output so far as the API's JSON; None if there is none."""
-        answer = self._transport.json_or_none(Call("GET", _path(execution_id, stream), params=_query(phase)))
-        return cast("LogView | None", answer)
+        call = Call("GET", _path(execution_id, stream), params=paging.params({"phase": phase, **part}))
+        return cast("LogView | None", self._transport.json_or_none(call))
 
-    def follow(self, execution_id: int, *, stream: Stream = "combined", phase: str | None = None) -> Iterator[LogPiece]:
+    def index(self, execution_id: int, *, stream: Stream = "combined", phase: str | None = None) -> LogIndexView:
+        """Return where each thousandth line of the output so far begins, and when that was printed."""
+        call = Call("GET", f"{_path(execution_id, stream)}index/", params=paging.params({"phase": phase}))
+        while True:
+            found = cast("LogIndexView", self._transport.json(call))
+            if found["is_complete"]:
+                return found
+
+    def search(
+        self,
+        execution_id: int,
+        q: str,
+        *,
+        stream: Stream = "combined",
+        phase: str | None = None,
+        regex: bool = False,
+        any_case: bool = True,
+        started: datetime | None = None,
+    ) -> Iterator[LogHit]:
+        """Yield the lines of an output that hold a text, or match a pattern, in order. Raises Refused for a pattern that is none."""
+        asked: dict[str, Part] = {"q": q, "regex": regex, "any_case": any_case, "phase": phase, "started": started}
+        return self._hits(f"{_path(execution_id, stream)}search/", asked, ("offset", "line"))
+
+    def search_job(
+        self,
+        job_id: int,
+        q: str,
+        *,
+        stream: Stream = "combined",
+        phase: str | None = None,
+        regex: bool = False,
+        any_case: bool = True,
+        started: datetime | None = None,
+        attempt: Sequence[int] = (),
+    ) -> Iterator[LogHit]:
+        """Yield likewise the lines of all tries and members of a job, or of some tries: the newest first."""
+        asked: dict[str, Part] = {
+            "q": q,
+            "regex": regex,
+            "any_case": any_case,
+            "phase": phase,
+            "started": started,
+            "attempt": attempt,
+        }
+        return self._hits(f"/jobs/{job_id}/logs/{stream}/search/", asked, ("execution_id", "offset", "line"))
+
+    def _hits(self, path: str, asked: Mapping[str, Part], place: Sequence[str]) -> Iterator[LogHit]:
+        query = dict(asked)
+        while True:
+            answer = self._transport.json(Call("GET", path, params=paging.params(query)))
+            yield from (LogHit.read(hit) for hit in answer["hits"])
+            if answer["next_offset"] is None:
+                return
+            query |= {name: answer[f"next_{name}"] for name in place}
+
+    def follow(
+        self, execution_id: int, *, stream: Stream = "combined", phase: str | None = None, **part: Part
+    ) -> Iterator[LogPiece]:
         """Yield the output, old and new, until the execution ends, each byte once.
 
-        A broken connection is made again, and goes on where it broke. Raises Unreachable when that fails for long.
+        With `tail_lines` or `started` of the old only that. A broken connection is made again, and goes on where it broke.
+        Raises Unreachable when that fails for long.
         """
         call = Call(
             "GET",
             _path(execution_id, stream),
-            params=(*_query(phase), ("follow", "true")),
+            params=paging.params({"phase": phase, "follow": "true", **part}),
             headers={"Accept": "text/event-stream"},
         )
         failures = 0
@@ -82,7 +153,3 @@ class LogsEndpoint:
 
 def _path(execution_id: int, stream: Stream) -> str:
     return f"/job-executions/{execution_id}/logs/{stream}/"
-
-
-def _query(phase: str | None) -> tuple[tuple[str, str], ...]:
-    return (("phase", phase),) if phase else ()

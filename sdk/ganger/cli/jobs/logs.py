@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,19 +13,16 @@ from ganger.cli import screen
 from ganger.cli.connection import Connection
 from ganger.cli.failures import FAILED
 from ganger.cli.job_ids import JobId
+from ganger.cli.jobs.grep import LogGrep, LogPart, Phase, Stream, chosen, grep_job
 from ganger.cli.options import Json, expanded
 
 if TYPE_CHECKING:
-    from ganger import Client, Execution, Job, LogPiece
+    from ganger import Client, Job, LogPiece
 
 # A new try within this wait is seen when it is over, should its job have come back to the same status meanwhile.
 TRY_WAIT_S = 5
 # Following goes on while the API restarts or is upgraded.
 PATIENCE_S = 120.0
-
-
-Stream: TypeAlias = Literal["combined", "stdout", "stderr"]
-Phase: TypeAlias = Literal["pre", "job", "post"]
 
 
 @expanded
@@ -43,6 +40,8 @@ def logs(
     member: Annotated[
         int | None, typer.Option(min=0, help="Of this member of a gang; default: all while following, else the first.")
     ] = None,
+    part: LogPart,
+    grep: LogGrep,
     as_json: Json = False,
     connection: Connection,
 ) -> None:
@@ -50,23 +49,35 @@ def logs(
 
     [bold]ganger logs -f 12[/]
 
+    [bold]ganger logs -f 12 --tail 20[/]
+
     [bold]ganger logs 12 --try 1 --stream stderr[/]
+
+    [bold]ganger logs 12 --grep 'CUDA error' --every-try[/]
+
+    [bold]ganger logs 12 --since 10m --grep 'slow|late' -n[/]
     """
+    grep.check(follow=follow, attempt=attempt)
     with connection.client() as api:
-        if follow and attempt is None:
-            follow_job(api, job_id, stream=stream, phase=phase, member=member, as_json=as_json)
+        if grep.pattern is not None:
+            grep_job(
+                api, job_id, grep, part, stream=stream, phase=phase, attempt=attempt, member=member, as_json=as_json
+            )
             return
-        execution = _chosen(api.jobs.get(job_id), attempt, member or 0)
+        if follow and attempt is None:
+            follow_job(api, job_id, stream=stream, phase=phase, member=member, as_json=as_json, part=part)
+            return
+        execution = chosen(api.jobs.get(job_id), attempt, member or 0)
         if execution is None:
             screen.note(f"job {job_id} has no {'such try' if attempt or member else 'output: it has not run yet'}")
             raise typer.Exit(FAILED)
         if follow:
-            for piece in api.logs.follow(execution.id, stream=stream, phase=phase):
+            for piece in api.logs.follow(execution.id, stream=stream, phase=phase, **part.query()):
                 write(piece, as_json=as_json)
         elif as_json:
-            screen.document(api.logs.document(execution.id, stream=stream, phase=phase))
+            screen.document(api.logs.document(execution.id, stream=stream, phase=phase, **part.query()))
         else:
-            _write_bytes(api.logs.content(execution.id, stream=stream, phase=phase))
+            _write_bytes(api.logs.content(execution.id, stream=stream, phase=phase, **part.query()))
 
 
 def follow_job(
@@ -79,10 +90,11 @@ def follow_job(
     as_json: bool = False,
     split: bool = False,
     prefixes: PrefixedOutput | None = None,
+    part: LogPart | None = None,
 ) -> Job:
     """Print everything a job writes until it has ended, try after try; returns the job. `split` as in `write`.
 
-    With `prefixes` each line stands behind the id of its job.
+    With `prefixes` each line stands behind the id of its job; with `part` only that of what is there at the beginning is printed.
 
     The members of a gang come one after another, unless only one of them is wanted.
     """
@@ -94,11 +106,12 @@ def follow_job(
         ]
         fresh = sorted(wanted, key=lambda execution: (execution.attempt or 0, execution.member))
         for execution in fresh:
+            query = (LogPart() if part is None or shown else part).query()
             if shown and not as_json and prefixes is None:
                 what = f"member {execution.member}" if execution.member else "another try"
                 screen.note(f"ganger: {what}, on {execution.node}")
             shown.add(execution.id)
-            for piece in api.logs.follow(execution.id, stream=stream, phase=phase):
+            for piece in api.logs.follow(execution.id, stream=stream, phase=phase, **query):
                 if prefixes is None:
                     write(piece, as_json=as_json, split=split)
                 else:
@@ -161,11 +174,3 @@ def _write_bytes(content: bytes) -> None:
     """Print what a program wrote as it wrote it: its bytes need not be text."""
     sys.stdout.flush()
     sys.stdout.buffer.write(content)
-
-
-def _chosen(job: Job, attempt: int | None, member: int) -> Execution | None:
-    if attempt is None and job.latest is not None:
-        attempt = job.latest.attempt
-    return next(
-        (execution for execution in job.job_exes if (execution.attempt, execution.member) == (attempt, member)), None
-    )
