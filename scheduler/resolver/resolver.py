@@ -22,7 +22,7 @@ from scheduler.identifiers import JobId, Term
 from scheduler.log import log
 from scheduler.needs.ready import ready
 from scheduler.needs.renew import renew
-from scheduler.resolver import release
+from scheduler.resolver import release, spreading
 from scheduler.rules.lifecycle.moves import JobEvent, JobStatus
 from scheduler.rules.lifecycle.needs import NeedVerdict, moves_by
 from scheduler.runtime import Runtime
@@ -112,8 +112,11 @@ def judge(tx: Connection, ids: set[JobId]) -> None:
                 again.append(job)
             else:
                 steps.setdefault(event, []).append(_step(job, event))
-    jobs.move(tx, JobEvent.UNBLOCK, steps.get(JobEvent.UNBLOCK, []), RESOLVER)
-    jobs.move(tx, JobEvent.BLOCK, steps.get(JobEvent.BLOCK, []), RESOLVER)
+    unblocked, blocked = steps.get(JobEvent.UNBLOCK, []), steps.get(JobEvent.BLOCK, [])
+    with_them = spreading.unblocked_with(tx, {step.job_id for step in unblocked})
+    jobs.move(tx, JobEvent.UNBLOCK, [*unblocked, *with_them], RESOLVER)
+    with_them = spreading.blocked_with(tx, {step.job_id for step in blocked})
+    jobs.move(tx, JobEvent.BLOCK, [*blocked, *with_them], RESOLVER)
     released = steps.get(JobEvent.READY, [])
     found = release.supplied(tx, [step.job_id for step in released if step.job_id in planned])
     unwanted = [replace(step, reason=_UNMET) for step in released if step.job_id in found.skipped]

@@ -21,6 +21,7 @@ from scheduler.store.jobs import jobs
 from scheduler.store.needs import edges, verdicts
 from scheduler.store.needs.edges import NeedEdge
 from tests.support.cluster import Cluster
+from tests.support.counted import counted
 from tests.support.needs_graph import Graph, begin, random_graph, settle
 
 AFTER = {
@@ -197,6 +198,39 @@ def test_a_chain_of_blocked_jobs_is_blocked_by_one_call_and_goes_on_when_its_cul
     end(cluster, chain[0], "COMPLETED")
     resolved(cluster)
     assert [cluster.job(one).status for one in chain[:3]] == ["COMPLETED", "QUEUED", "PENDING"]
+
+
+def test_what_blocks_a_chain_and_what_frees_it_takes_as_many_statements_whatever_its_length(cluster: Cluster) -> None:
+    costs = []
+    for length in (3, 40):
+        chain = [cluster.a_job()]
+        for _ in range(length):
+            chain.append(follower(cluster, (chain[-1], NeedKind.OK)))
+        end(cluster, chain[0], "FAILED")
+        with counted() as blocking:
+            resolver.resolve(cluster.rt, cluster.term)
+        requeue.requeue(cluster.rt, [chain[0]], actor="test")
+        with counted() as freeing:
+            resolver.resolve(cluster.rt, cluster.term)
+        assert {cluster.job(one).status for one in chain[1:]} == {"PENDING"}
+        costs.append((len(blocking), len(freeing)))
+    assert costs[0] == costs[1]
+
+
+def test_only_what_nothing_else_blocks_is_freed_with_a_chain(cluster: Cluster) -> None:
+    culprit, other = cluster.a_job(), cluster.a_job()
+    first = follower(cluster, (culprit, NeedKind.OK))
+    both = follower(cluster, (first, NeedKind.OK), (other, NeedKind.OK))
+    handler = follower(cluster, (first, NeedKind.FAIL), (both, NeedKind.OK))
+    last = follower(cluster, (both, NeedKind.START), (culprit, NeedKind.ANY))
+    for one in (culprit, other):
+        end(cluster, one, "FAILED")
+    resolved(cluster)
+    assert [cluster.job(one).status for one in (first, both, last)] == ["BLOCKED"] * 3
+    assert cluster.job(handler).is_skipped, "not needed comes before broken, along a chain too"
+    requeue.requeue(cluster.rt, [culprit], actor="test")
+    resolved(cluster)
+    assert [cluster.job(one).status for one in (first, both, last)] == ["PENDING", "BLOCKED", "BLOCKED"]
 
 
 def test_a_skipped_handler_is_needed_once_its_parent_fails_after_all(cluster: Cluster) -> None:
