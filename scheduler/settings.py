@@ -235,6 +235,10 @@ class Settings(FileSettings):
         default=0, ge=0, description="most bytes of output files of jobs that a project keeps; 0 is no limit"
     )
 
+    keep_deleted_data_sets_days: int = Field(
+        default=30, ge=0, description="days in which a deleted data set can be restored; 0 for ever"
+    )
+
     statement_timeout_s: float = Field(default=10.0, gt=0)
     lock_timeout_s: float = Field(default=3.0, gt=0)
 

@@ -122,7 +122,7 @@ def describe(
 
 
 def delete(rt: Runtime, caller: Caller, uuid: UUID, project: str | None = None) -> None:
-    """Delete a data set; it can be restored, with all versions. Raises NotFound, also for one that is deleted."""
+    """Delete a data set; it can be restored, with all versions, until retention takes it. Raises NotFound, also for one that is deleted."""
     with rt.db.begin() as tx:
         row = found(tx, caller, uuid, project)
         sets.delete(tx, row.id, VersionAuthor(caller.token_id, caller.name))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from sqlalchemy import Connection
 
 from scheduler.errors import GangerError
-from scheduler.explain import forecast_json, job_explanation
+from scheduler.explain import awaited_reasons, forecast_json, job_explanation
 from scheduler.explain.explanation_json import NodeName, TriedView
 from scheduler.explain.forecast import Forecast, Forecaster
 from scheduler.explain.words import WouldWord
@@ -15,15 +16,21 @@ from scheduler.identifiers import JobId
 from scheduler.identity import Caller
 from scheduler.jobs import resolve, submit
 from scheduler.jobs.entry_faults import EntryError
+from scheduler.jobs.new_job import NewJob
 from scheduler.jobs.submit import Submission
+from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.explain import preemption_messages
 from scheduler.rules.explain.explain import TrialJob
+from scheduler.rules.explain.wording import slug
 from scheduler.runtime import Runtime
 from scheduler.store.jobs import explain_facts, preemptions, submissions
 from scheduler.store.jobs.explain_facts import PauseReasons
 from scheduler.store.jobs.shapes import NewShape
 from scheduler.store.jobs.submissions import JobGroup, Project
 from scheduler.store.leader.conversion import NEW_SHAPE, shape_of
+
+_FREE = {slug(Reason.NEXT), slug(Reason.BEHIND)}
+"""Reasons that say nothing against a start."""
 
 MOST = 100
 """Most jobs of one dry run; each is explained in full."""
@@ -49,6 +56,7 @@ def dry_run(rt: Runtime, forecaster: Forecaster, caller: Caller, submission: Sub
         _document(number, one, called[shape.job_type_id], shape.pool, stopped[number])
         for number, (one, (shape, _)) in enumerate(zip(forecasts, tried, strict=True))
     ]
+    found = [_awaiting(rt, job, one) for job, one in zip(submission.jobs, found, strict=True)]
     if submission.strict:
         shapes = [shape for shape, _ in tried]
         refusal = submit.refusal(forecaster.admission, project, shapes, many=submission.many)
@@ -96,6 +104,25 @@ def _document(
         "why": None if placement is None else placement.why,
         "stops": sorted(stopped),
         **future,
+    }
+
+
+def _awaiting(rt: Runtime, job: NewJob, tried: TriedView) -> TriedView:
+    """Return the answer for a job that awaits inputs, which waits for them before anything else."""
+    if not job.awaits:
+        return tried
+    wait_s = rt.settings.upload_wait_s
+    reasons = awaited_reasons.trial(job.awaits, rt.now() + timedelta(seconds=wait_s), wait_s)
+    then = f" Once that has come, {tried['summary'][0].lower()}{tried['summary'][1:]}"
+    return {
+        **tried,
+        "would": "wait",
+        "summary": f"It would wait: {reasons[0]['description']}.{then}",
+        "node": None,
+        "nodes_of_members": [],
+        "why": None,
+        "stops": [],
+        "reasons": [*reasons, *(one for one in tried["reasons"] if one["kind"] not in _FREE)],
     }
 
 

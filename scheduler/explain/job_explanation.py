@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from scheduler.explain import forecast_json, needs_reasons
+from scheduler.explain import awaited_reasons, forecast_json, needs_reasons
 from scheduler.explain.explanation_json import (
     JobExplanation,
     JobFailure,
@@ -33,7 +33,7 @@ from scheduler.store.leader import cluster_state
 from scheduler.store.leader.conversion import shape_of
 
 _WAITING = {JobStatus.QUEUED, JobStatus.PENDING}
-_BY_NEEDS = {JobStatus.PENDING, JobStatus.BLOCKED}
+_BY_NEEDS = {JobStatus.PENDING_UPLOAD, JobStatus.PENDING, JobStatus.BLOCKED}
 _OWN = {slug(Reason.HELD), slug(Reason.NOT_BEFORE)}
 _FREE = {slug(Reason.NEXT), slug(Reason.BEHIND)}
 """Reasons that are given only if there is no other."""
@@ -57,6 +57,9 @@ def explain(rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: JobId) 
         members = explain_facts.members(tx, job_id) if row.members > 1 else []
         cleared = preemptions.awaited(tx, job_id) if row.status in _WAITING else {}
         open_needs = needs_reasons.reasons(tx, job_id) if row.status in _BY_NEEDS else []
+        inputs = awaited_reasons.reasons(tx, job_id) if row.status == JobStatus.PENDING_UPLOAD else []
+        if inputs and row.is_held:
+            inputs.append(forecast_json.reason(slug(Reason.HELD), f"it is held: {row.hold_reason}"))
         blocked_by = needs_reasons.blocking(tx, job_id) if row.status == JobStatus.BLOCKED else None
     forecast = _forecast(rt, forecaster, row)
     if forecast is None and row.status == JobStatus.QUEUED:  # it may have been placed meanwhile
@@ -67,6 +70,7 @@ def explain(rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: JobId) 
         future["reasons"].insert(0, forecast_json.reason(CLEARING, preemption_messages.waits_for_clearing(cleared)))
     if open_needs:
         future["reasons"] = [*open_needs, *(one for one in future["reasons"] if one["kind"] not in _FREE)]
+    future["reasons"] = [*inputs, *future["reasons"]]
     summary = _summary(row, last, members, future)
     return {
         "job_id": job_id,

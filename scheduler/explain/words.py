@@ -16,8 +16,9 @@ BEING_STOPPED: Final = "being-stopped"
 CLEARING: Final = "room-being-cleared"
 NEEDS: Final = "needs"
 BLOCKED: Final = "blocked"
+AWAITED: Final = "awaiting-upload"
 
-REASONS: Final = frozenset({*map(slug, Reason), NEVER, NO_NODES, BEING_STOPPED, CLEARING, NEEDS, BLOCKED})
+REASONS: Final = frozenset({*map(slug, Reason), NEVER, NO_NODES, BEING_STOPPED, CLEARING, NEEDS, BLOCKED, AWAITED})
 """All words of `ReasonWord`."""
 
 ReasonWord: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(REASONS)})]

@@ -71,10 +71,14 @@ class LeaderReport:
         ).decode()
 
 
+_OWN = (Reason.HELD, Reason.NOT_BEFORE, Reason.DATA_SET)
+"""In the order in which the queue counts them."""
+
+
 def _waiting_by_reason(state: ClusterState, result: TickResult) -> dict[str, int]:
     """Return how many jobs wait, by the main reason, in the words of the API."""
     queue, main = state.queue, MainReasons(state.snapshot())
-    counts = Counter(dict(zip((slug(Reason.HELD), slug(Reason.NOT_BEFORE)), queue.held_and_delayed(), strict=True)))
+    counts = Counter(dict(zip(map(slug, _OWN), queue.count_blocked(), strict=True)))
     for shape_id, refusal in result.plan.refusals.items():
         count = queue.count(shape_id)
         if count:

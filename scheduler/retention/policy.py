@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -34,6 +34,14 @@ def cutoffs(tx: Connection, rt: Runtime, project: RetainingProject) -> Retention
     newest = due.oldest_of_newest(tx, project.id, kept.jobs) if kept.jobs else None
     output = due.output_within(tx, project.id, kept.output_bytes) if kept.output_bytes else None
     return retention.cutoffs(kept, rt.now(), newest, output)
+
+
+def data_sets_cutoff(rt: Runtime, project: RetainingProject) -> datetime | None:
+    """Return the moment before which a data set must have been deleted to go for good now; None where they are kept."""
+    days = rt.settings.keep_deleted_data_sets_days
+    if project.is_deleted:
+        return rt.now()
+    return rt.now() - timedelta(days=days) if days else None
 
 
 def files_cutoff(tx: Connection, rt: Runtime, project: RetainingProject) -> datetime | None:

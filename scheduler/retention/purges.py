@@ -15,6 +15,7 @@ from scheduler.retention import policy
 from scheduler.rules.lifecycle.moves import JobStatus
 from scheduler.runtime import Runtime
 from scheduler.store.admin import audit
+from scheduler.store.data_sets import purge as data_sets
 from scheduler.store.retention import due, gone, preview
 from scheduler.store.retention.due import RetainingProject
 from scheduler.store.retention.gone import PurgedAmount
@@ -22,7 +23,7 @@ from scheduler.store.retention.gone import PurgedAmount
 
 @dataclass(frozen=True, slots=True)
 class DueItem:
-    """What is kept no longer of one project: jobs of one status, printed output, or output files.
+    """What is kept no longer of one project: jobs of one status, printed output, output files, or deleted data sets.
 
     `size` is in bytes, None for jobs: what they hold is not summed up.
     """
@@ -78,6 +79,11 @@ def _of(tx: Connection, rt: Runtime, project: RetainingProject) -> Iterator[DueI
     ):
         yield DueItem(project.name, "jobs", row.status, row.count, None, row.oldest)
     files_before = policy.files_cutoff(tx, rt, project)
-    for what, before, count in (("output", limits.output, preview.output), ("files", files_before, preview.files)):
+    sets_before = policy.data_sets_cutoff(rt, project)
+    for what, before, count in (
+        ("output", limits.output, preview.output),
+        ("files", files_before, preview.files),
+        ("data-sets", sets_before, data_sets.due),
+    ):
         if before is not None and (found := count(tx, project.id, before)).oldest is not None:
             yield DueItem(project.name, what, None, found.count, found.size, found.oldest)

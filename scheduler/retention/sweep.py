@@ -21,6 +21,7 @@ from scheduler.retention import deletions, policy
 from scheduler.rules.lifecycle.retention import RetentionCutoffs
 from scheduler.runtime import Runtime
 from scheduler.store.admin import projects as stored_projects
+from scheduler.store.data_sets import purge as data_sets
 from scheduler.store.retention import due, purge
 from scheduler.store.retention.due import ChangedFile, ChangedJob, RetainingProject
 from scheduler.store.retention.purge import PurgeResult
@@ -94,6 +95,7 @@ class Sweep:
                 limits = policy.cutoffs(tx, self._rt, project)
             yield from self._jobs(project, limits)
             yield from self._output(project, limits)
+            yield from self._data_sets(project)
             yield from self._files(project)
             if project.is_deleted:
                 with self._rt.db.begin() as tx:
@@ -127,6 +129,22 @@ class Sweep:
         with self._rt.db.begin() as tx:
             before = policy.files_cutoff(tx, self._rt, project)
         yield from self._walk("files", partial(due.files, project_id=project.id), before, _BEGINNING, purge_due)
+
+    def _data_sets(self, project: RetainingProject) -> Iterator[PurgeResult]:
+        """Let deleted data sets go, one in each transaction: they may have hundreds of versions."""
+        if project.is_deleted:
+            with self._rt.db.begin() as tx:
+                data_sets.hide_all(tx, project.id)
+        before = policy.data_sets_cutoff(self._rt, project)
+        while before is not None:
+            with self._rt.db.begin() as tx:
+                taken = data_sets.take(tx, project.id, before)
+                if taken is None:
+                    return
+                purged = purge.data_set(tx, project.id, taken[1])
+            deletions.remove_contents(self._rt, purged.contents)
+            self._done["data-sets"] = self._done.get("data-sets", 0) + 1
+            yield purged
 
     def _walk(
         self,

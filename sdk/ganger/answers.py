@@ -91,6 +91,7 @@ class ReasonView(TypedDict):
     description: str
     kind: Literal[
         "another-job-changes-the-data-set",
+        "awaiting-upload",
         "behind-others",
         "being-stopped",
         "blocked",
@@ -291,6 +292,7 @@ class NearestView(TypedDict):
     reasons: list[
         Literal[
             "another-job-changes-the-data-set",
+            "awaiting-upload",
             "behind-others",
             "being-stopped",
             "blocked",

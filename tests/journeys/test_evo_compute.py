@@ -9,7 +9,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -52,7 +51,8 @@ def place(installation: Installation) -> dict[str, Any]:
         assert made.status_code == 201, made.text
     token = Path(installation.ready["token_file"]).read_text().strip()
     viewer = installation.api.post("/admin/tokens/", json={"name": "viewer", "role": "viewer", "project": "default"})
-    return {"url": installation.ready["url"], "token": token, "viewer": viewer.json()["token"], "org": str(uuid4())}
+    org = installation.api.get("/admin/projects/default/").json()["organization"]
+    return {"url": installation.ready["url"], "token": token, "viewer": viewer.json()["token"], "org": org}
 
 
 @pytest.fixture(scope="module")

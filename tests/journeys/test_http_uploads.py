@@ -10,6 +10,7 @@ import pytest
 
 from scheduler.identity import Role
 from scheduler.jobs import bulk, requeue
+from scheduler.resolver import resolver
 from scheduler.uploads import sweep
 from tests.support.api import Api, serving
 from tests.support.uploads import (
@@ -256,3 +257,47 @@ def test_jobs_of_another_project_are_not_found(api: Api) -> None:
         201,
     )
     assert send(api, "GET", url_of(job)).status_code == 403
+
+
+def test_an_explanation_names_what_is_awaited_until_when_and_how_it_is_sent(api: Api) -> None:
+    job = awaiting(api, "table", {"name": "extra", "optional": True})
+    path, until = f"/jobs/{job['id']}/explain/", job["awaits"][0]["expires"][:19]
+    first = api.get(path).json
+    assert [one["kind"] for one in first["reasons"]] == ["awaiting-upload"]
+    assert "the input 'table' has not been uploaded; it is awaited until" in first["summary"]
+    assert until in first["summary"]
+    assert f"ganger upload {job['id']} table=FILE" in first["summary"]
+    assert put(api, url_of(job), CSV).status_code == 201
+    told = [one["description"] for one in api.get(path).json["reasons"]]
+    assert "nobody has said yet that all is uploaded" in told[0]
+    assert told[1].startswith("the input 'extra' may be uploaded until")
+    tell(api, job)
+    assert "awaiting-upload" not in [one["kind"] for one in api.get(path).json["reasons"]]
+
+
+def test_a_dry_run_says_what_a_job_would_await(api: Api) -> None:
+    body = {"job_type": {"name": "takes-files"}, "awaits": ["table"]}
+    (tried,) = api.post("/jobs/", body, dry_run="true").json["results"]
+    assert tried["would"] == "wait"
+    assert tried["reasons"][0]["kind"] == "awaiting-upload"
+    assert tried["summary"].startswith("It would wait: it awaits the input 'table', for 24 h, until 20")
+
+
+@pytest.mark.parametrize("is_need_first", [False, True])
+def test_a_job_that_needs_another_and_awaits_an_input_goes_on_when_both_are_there(
+    api: Api, is_need_first: bool
+) -> None:
+    need = api.a_job(command=["true"])
+    job = awaiting(api, needs=[{"job": need["id"], "after": "ANY"}])
+    reasons = api.get(f"/jobs/{job['id']}/explain/").json["reasons"]
+    assert [one["kind"] for one in reasons] == ["awaiting-upload", "needs"]
+    assert f"job {need['id']}" in reasons[1]["description"]
+    assert put(api, url_of(job), CSV).status_code == 201
+    steps = [lambda: api.patch(f"/jobs/{need['id']}/", {"status": "CANCELED"}), lambda: tell(api, job)]
+    for step in steps if is_need_first else reversed(steps):
+        assert look(api, job)["status"] in {"PENDING_UPLOAD", "PENDING"}
+        step()
+        resolver.resolve(api.rt)
+    found = look(api, job)
+    assert found["status"] == "QUEUED"
+    assert [one["name"] for one in found["input"]["input_data"]] == ["table"]

@@ -29,6 +29,7 @@ from scheduler.identity import Caller, Role
 from scheduler.jobs import cancel
 from scheduler.jobs.admission import AdmissionCheck
 from scheduler.leader import invariants
+from scheduler.retention import purges
 from scheduler.retention.sweep import Sweep
 from scheduler.store.data_sets.sets import DataSetFilter, DataSetRow
 from scheduler.uploads import arrival, content
@@ -262,6 +263,25 @@ def test_jobs_that_change_one_set_run_one_after_the_other_and_why_says_so(world:
     assert world.status(second) == "COMPLETED"
 
 
+def test_an_update_that_is_tried_again_keeps_its_turn(world: World) -> None:
+    row = world.create("one")
+    first, second = (world.update(row, f"i,j,k,{t}\n0,0,0,1\n", new=[new(t, "Int8")]) for t in "ab")
+    assert world.tick() == 1
+    ref = world.execution_of(first.job_id)
+    assert world.claim(world.node, ref).granted
+    world.report(world.node, ref, "failed", error="unknown")
+    world.delivered.clear()
+    assert world.tick() == 0
+    assert [world.status(one) for one in (first, second)] == ["QUEUED", "QUEUED"]
+    told = explain(world.rt, Forecaster(world.rt), ANN, second.job_id)
+    assert f"job {first.job_id} changes the same data set" in told["summary"]
+    world.change("UPDATE jobs SET not_before = now() - interval '1 s', moved_xid = pg_current_xact_id() WHERE id = :id",
+                 id=first.job_id)  # fmt: skip
+    world.work()
+    version = working.numbered(world.rt, row, 3)
+    assert [column["title"] for column in version.columns] == ["a", "b"]
+
+
 def test_a_result_that_is_not_what_its_type_declares_makes_no_version(world: World) -> None:
     row = world.create("strict")
     started = world.update(row, "i,j,k,a\n0,0,0,1\n", new=[new("a", "Int8")])
@@ -312,6 +332,31 @@ def test_retention_takes_jobs_and_leaves_what_versions_hold(world: World) -> Non
     with pytest.raises(Conflict):
         files.delete(world.rt, ANN, FileId(held))
     assert world.table(row) == before == {"a": {(0, 0, 0): "1"}}
+
+
+def test_retention_takes_a_deleted_set_with_its_versions_and_files_and_no_other(world: World) -> None:
+    rows = [world.create(name) for name in ("gone", "lately", "kept")]
+    for row in rows:
+        world.update(row, "i,j,k,a\n0,0,0,1\n", new=[new("a", "Int8")])
+    world.work()
+    waiting = world.update(rows[0], None, update=["a"])
+    for row in rows[:2]:
+        changing.delete(world.rt, ANN, row.uuid)
+    world.change("UPDATE data_sets SET deleted = now() - interval '31 days' WHERE name = 'gone'")
+    assert world.status(waiting) == "FAILED", "it awaited a file, and nobody sent one"
+    due = [one for one in purges.due_now(world.rt) if one.what == "data-sets"]
+    assert [(one.count, (one.size or 0) > 0) for one in due] == [(1, True)]
+    path = world.value("SELECT f.path FROM files f JOIN data_set_files d ON d.file_id = f.id WHERE d.data_set_id = :id",
+                       id=rows[0].id)  # fmt: skip
+    assert (world.root / "files" / path).is_file()
+    assert Sweep(world.rt).run()["data-sets"] == 1
+    assert not (world.root / "files" / path).exists()
+    with pytest.raises(NotFound):
+        changing.restore(world.rt, ANN, rows[0].uuid)
+    assert world.value("SELECT count(*) FROM data_set_versions WHERE data_set_id = :id", id=rows[0].id) == 0
+    changing.restore(world.rt, ANN, rows[1].uuid)
+    assert world.table(rows[1]) == world.table(rows[2]) == {"a": {(0, 0, 0): "1"}}
+    assert "data-sets" not in Sweep(world.rt).run()
 
 
 @pytest.mark.parametrize(

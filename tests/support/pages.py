@@ -27,6 +27,7 @@ PAGES = (
     "sdk/README.md",
     "docs/node.md",
     "docs/scheduling.md",
+    "docs/uploads.md",
     "docs/block-models.md",
     "docs/operate.md",
     "SECURITY.md",

@@ -104,3 +104,39 @@ def test_shapes_long_idle_are_forgotten_and_may_be_learned_again() -> None:
     queue.discard(1)
     queue.release_due(8.0)
     assert queue.matching_shape_id(Shape(ShapeId(99), Resources(cpus=0))) == 0, "it has only just become idle"
+
+
+@given(CHANGES)
+def test_of_jobs_that_run_one_after_the_other_only_the_first_submitted_is_ready(
+    changes: list[tuple[str, int, int, int]],
+) -> None:
+    queue, expected = Queue(), dict[int, tuple[int, int, str]]()
+    for shape_id in (1, 2):
+        queue.add_shape(Shape(ShapeId(shape_id), NOTHING, serial=7))
+    for change, job_id, shape_id, at in changes:
+        queue.discard(job_id)
+        expected.pop(job_id, None)
+        if change != "discard":
+            held, not_before = ("why" if change == "hold" else None), (50.0 if change == "sleep" else None)
+            queue.add(job_id, shape_id, float(at), held=held, not_before=not_before)
+            expected[job_id] = (shape_id, at, change)
+    turns = sorted(job for job, (_, _, change) in expected.items() if change != "hold")
+    first = turns[0] if turns else None
+    ready = [first] if first is not None and expected[first][2] == "add" else []
+    for _ in range(2):
+        lines = [queue.list_oldest(line, line.first, 99)[0] for line in queue.ready_groups.values()]
+        assert [job for line in lines for job in line] == ready
+        queue.release_due(60.0)
+        ready = turns[:1]
+    assert queue.next_of(7) == first
+    assert queue.count_blocked()[2] == max(0, len(turns) - 1)
+
+
+def test_a_bulk_load_leaves_one_of_each_row_ready() -> None:
+    queue = Queue()
+    queue.add_shape(Shape(ShapeId(1), NOTHING, serial=7))
+    queue.add_shape(Shape(ShapeId(2), NOTHING, serial=8))
+    queue.load(np.array([5, 3, 4, 9]), np.array([1, 1, 1, 2]), np.array([1.0, 7.0, 8.0, 2.0]))
+    assert [queue.count(1), queue.count(2)] == [1, 1]
+    assert queue.position(3) == 0
+    assert queue.position(5) is None

@@ -9,8 +9,9 @@ A task is a job type: `topic/task` is its name, the newest version counts, and i
 one input is called `parameters` gets all of them as one object. Progress and message are what the program says of itself
 (`GANGER_PROGRESS 40 sorting`, see docs/node.md); results are its properties, and a link for each file that it made.
 
-An organization is a word of the address: whose jobs somebody may see is settled by his token. But a job is found only beneath the
-organization that it was submitted to.
+The organization is this installation (`GANGER_ORGANIZATION`): any other is not found. Whose jobs somebody may see is settled by his token.
+
+The published client sends a submission again when its connection broke, without a key: `scheduler.lookup.repeats` tells that from a second one.
 """
 
 from __future__ import annotations

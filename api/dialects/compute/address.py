@@ -9,8 +9,9 @@ from scheduler.errors import NotFound
 from scheduler.identifiers import JobId
 from scheduler.jobs import queries
 from scheduler.jobs.queries import FullJob
+from scheduler.lookup import repeats
 
-ORGANIZATION = "compute.organization"
+SUBMITTED = "compute.organization"
 """The label of a job that was submitted here, with the organization that it was submitted to."""
 
 _OURS = 0x67616E67_6572_8000 << 64 | 0b10 << 62
@@ -29,17 +30,22 @@ def path_of(org: UUID, task: str, job_id: JobId) -> str:
     return f"/compute/orgs/{org}/{task}/{uuid_of(job_id)}"
 
 
-def organization(org: str) -> UUID:
-    """Return the organization that an address names. Raises NotFound for what is no UUID."""
+def organization(call: ApiCall, org: str) -> UUID:
+    """Return the organization that an address names. Raises NotFound unless it is this installation's."""
+    own = call.rt.settings.organization
     try:
-        return UUID(org)
+        found = UUID(org)
     except ValueError:
-        raise NotFound(f"there is no organization {org!r}") from None
+        found = None
+    if found != own:
+        raise NotFound(f"there is no organization {org[:80]!r}")
+    return own
 
 
 def job(call: ApiCall, org: str, task: str, word: str) -> FullJob:
     """Return the job that an address names; raises NotFound also for one of another task or organization."""
-    missing = NotFound(f"there is no job {word} of the task {task}")
+    organization(call, org)
+    missing = NotFound(f"there is no job {word[:80]} of the task {task}")
     try:
         number = UUID(word).int
     except ValueError:
@@ -51,6 +57,8 @@ def job(call: ApiCall, org: str, task: str, word: str) -> FullJob:
     except NotFound:
         raise missing from None
     labels = found.row.labels or {}
-    if found.row.type_name != task or labels.get(ORGANIZATION) != str(organization(org)):
+    if found.row.type_name != task or SUBMITTED not in labels:
         raise missing
+    if repeats.MARK in labels:
+        repeats.asked_for(call.rt, found.row.id)
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import Any
+from uuid import UUID
 
 import orjson
 from flask import g, request
@@ -15,10 +16,12 @@ from api.http.answers import Answer
 from api.http.routing import ApiCall, Routes
 from scheduler.documents import Document
 from scheduler.errors import Conflict, GangerError, InvalidInput, NotFound, renamed
+from scheduler.identifiers import JobId
 from scheduler.identity import Role
 from scheduler.jobs import cancel, submit
 from scheduler.jobs.new_job import NewJob
 from scheduler.jobs.submit import IdempotencyKey, Submission
+from scheduler.lookup import repeats
 from scheduler.rules.lifecycle.moves import JobStatus
 from scheduler.search import interfaces
 
@@ -36,19 +39,23 @@ TOGETHER = "parameters"
 )
 def execute_task(call: ApiCall, org: str, topic: str, task: str, body: TaskBody) -> Answer[None]:
     """Submit a job of a task; its status is at the address in `Location`."""
-    organization, name = address.organization(org), f"{topic}/{task}"
+    organization, name = address.organization(call, org), f"{topic}/{task}"
+    keys, digest = _keys(), _digest(call)
+    again = None if keys else repeats.earlier(call.rt, digest)
+    if again is not None:
+        return _accepted(organization, name, again)
     inputs = _inputs(call, name, body.parameters)
-    new = NewJob(type_name=name, inputs=inputs, labels={address.ORGANIZATION: str(organization)})
+    labels = {address.SUBMITTED: str(organization)} | ({} if keys else {repeats.MARK: digest})
+    new = NewJob(type_name=name, inputs=inputs, labels=labels)
     try:
         made = submit.submit(
-            call.rt, call.caller, Submission([new], _keys()), api_runtime.of_this_app().forecaster.admission
+            call.rt, call.caller, Submission([new], keys), api_runtime.of_this_app().forecaster.admission
         )
     except GangerError as error:
         if error.field == "job_type" and isinstance(error, InvalidInput):
             raise NotFound(f"there is no task {name}") from None
         raise renamed(error, {"inputs": "parameters"}) from None
-    # Without the host: the published client puts it beneath the address that it knows, and takes no other.
-    return Answer(None, 303, {"Location": f"{address.path_of(organization, name, made.job_ids[0])}/status"})
+    return _accepted(organization, name, made.job_ids[0])
 
 
 @routes.get(f"{JOB}/status", role=Role.VIEWER, any_query=True)
@@ -77,6 +84,11 @@ def cancel_task(call: ApiCall, org: str, topic: str, task: str, job: str) -> Ans
     return Answer(None, 204)
 
 
+def _accepted(organization: UUID, name: str, job_id: JobId) -> Answer[None]:
+    # Without the host: the published client puts it beneath the address that it knows, and takes no other.
+    return Answer(None, 303, {"Location": f"{address.path_of(organization, name, job_id)}/status"})
+
+
 def _code(status: str) -> int:
     return 200 if status in view.OVER else 202
 
@@ -97,3 +109,8 @@ def _keys() -> list[IdempotencyKey]:
         raise InvalidInput("the Idempotency-Key is 1 to 128 printable characters", field="Idempotency-Key")
     digest = hashlib.sha256(orjson.dumps([request.path, g.body], option=orjson.OPT_SORT_KEYS)).digest()
     return [IdempotencyKey(key, digest, range(1))]
+
+
+def _digest(call: ApiCall) -> str:
+    """Return what tells this request from others: who sends it, to which task, with which parameters."""
+    return hashlib.sha256(orjson.dumps([call.caller.token_id, request.path, g.body])).hexdigest()

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from api.http.schema.fields import Body, Word
 
-PurgedKind = Literal["jobs", "output", "files"]
+PurgedKind = Literal["jobs", "output", "files", "data-sets"]
 
 
 class PurgeBody(Body):
@@ -21,7 +21,7 @@ class PurgeBody(Body):
 
 
 class DueView(TypedDict):
-    """What is kept no longer: jobs of one status, the printed output of executions, or output files."""
+    """What is kept no longer: jobs of one status, the printed output of executions, output files, or deleted data sets."""
 
     project: str
     what: PurgedKind

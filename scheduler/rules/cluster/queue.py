@@ -5,7 +5,6 @@ collector has nothing to walk. The entry of a job that leaves is only crossed ou
 it is crossed out.
 """
 
-import heapq
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from math import inf
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scheduler.rules.cluster.queue_blockers import QueueBlockers
 from scheduler.rules.cluster.shape_index import ShapeIndex
 from scheduler.rules.cluster.shapes import Shape
 
@@ -67,9 +67,7 @@ class Queue:
         self._at: dict[int, float] = {}
         self._attempts: dict[int, int] = {}
         self._avoid: dict[int, frozenset[int]] = {}
-        self._held: dict[int, str] = {}
-        self._not_before: dict[int, float] = {}
-        self._delayed: list[tuple[float, int]] = []
+        self._blockers = QueueBlockers()
 
     def __len__(self) -> int:
         return len(self._shape_of)
@@ -85,8 +83,8 @@ class Queue:
             self._at[job_id],
             self._attempts.get(job_id, 0),
             self._avoid.get(job_id, frozenset()),
-            self._not_before.get(job_id),
-            self._held.get(job_id),
+            self._blockers.not_before.get(job_id),
+            self._blockers.held.get(job_id),
         )
 
     def add_shape(self, shape: Shape) -> None:
@@ -119,8 +117,8 @@ class Queue:
     ) -> None:
         """Let a job wait from `queued_at` (epoch seconds), or take over what changed of a job that waits already.
 
-        `attempt` is the number that its last placement carried (0: none yet). A job that is held, or whose
-        `not_before` has not come, is known but never placed. Raises KeyError for a shape that was not added.
+        `attempt` is the number that its last placement carried (0: none yet). A job that is held, whose
+        `not_before` has not come, or that is behind one of its `serial`, is known but never placed. Raises KeyError for a shape that was not added.
         """
         group = self.groups[shape_id]
         self.discard(job_id)
@@ -132,12 +130,10 @@ class Queue:
         if avoid:
             self._avoid[job_id] = avoid
             group.avoiding += 1
-        if held is not None:
-            self._held[job_id] = held
-        if not_before is not None:
-            self._not_before[job_id] = not_before
-            heapq.heappush(self._delayed, (not_before, job_id))
-        if held is None and not_before is None:
+        passed = self._blockers.add(job_id, group.shape.serial, not_before, held)
+        if passed is not None:
+            self._cross_out(self.groups[self._shape_of[passed]])
+        if self._blockers.is_free(job_id):
             self._insert(group, job_id, queued_at)
 
     def load(
@@ -161,7 +157,12 @@ class Queue:
         groups = [self.groups[kind] for kind in kinds.tolist()]
         ends = [*starts.tolist()[1:], len(ids)]
         for group, start, end in zip(groups, starts.tolist(), ends, strict=True):
-            self._load_group(group, ids[start:end].tolist(), at[start:end].tolist())
+            mine, when = ids[start:end].tolist(), at[start:end].tolist()
+            if group.shape.serial is None:
+                self._load_group(group, mine, when)
+            else:
+                for job_id, moment in zip(mine, when, strict=True):
+                    self.add(job_id, group.shape.id, moment)
         if attempts is not None:
             tried = np.asarray(attempts, dtype=np.int64)[order]
             self._attempts.update(zip(ids[tried > 0].tolist(), tried[tried > 0].tolist(), strict=True))
@@ -177,30 +178,30 @@ class Queue:
         self._attempts.pop(job_id, None)
         if self._avoid.pop(job_id, None):
             group.avoiding -= 1
-        aside = self._held.pop(job_id, None) is not None
-        if self._not_before.pop(job_id, None) is not None:
-            aside = True
-        if not aside:
+        was_free = self._blockers.is_free(job_id)
+        following = self._blockers.discard(job_id)
+        if was_free:
             self._cross_out(group)
+        if following is not None:
+            self._insert(self.groups[self._shape_of[following]], following, self._at[following])
 
     def release_due(self, now: float) -> None:
         """Make the jobs ready whose `not_before` has come, and remove shapes that are long idle.
 
         `place` calls it. May be repeated.
         """
-        while self._delayed and self._delayed[0][0] <= now:
-            not_before, job_id = heapq.heappop(self._delayed)
-            if self._not_before.get(job_id) != not_before:
-                continue
-            del self._not_before[job_id]
-            if job_id not in self._held:
-                self._insert(self.groups[self._shape_of[job_id]], job_id, self._at[job_id])
+        for job_id in self._blockers.release_due(now):
+            self._insert(self.groups[self._shape_of[job_id]], job_id, self._at[job_id])
         for shape_id in self._shapes.surplus():
             self.remove_shape(shape_id)
 
     def next_due(self) -> float | None:
         """Return when the next `not_before` comes (epoch seconds), or earlier; None if no job is delayed."""
-        return self._delayed[0][0] if self._delayed else None
+        return self._blockers.next_due()
+
+    def next_of(self, serial: int) -> int | None:
+        """Return the job that is next of those that run one after the other; None if none waits, or all are held."""
+        return self._blockers.turns.first(serial)
 
     def attempt(self, job_id: int) -> int:
         """Return the number that the job's last placement carried; 0 before its first."""
@@ -215,25 +216,22 @@ class Queue:
         return self._avoid.get(job_id, frozenset())
 
     def count(self, shape_id: int) -> int:
-        """Return how many jobs of the shape are ready: without those that are held or not yet due."""
+        """Return how many jobs of the shape are ready: those that nothing but room or a limit keeps."""
         group = self.groups.get(shape_id)
         return group.live if group else 0
 
-    def held_and_delayed(self) -> tuple[int, int]:
-        """Return how many jobs are held, and how many others are not yet due.
-
-        `count` leaves out both.
-        """
-        return len(self._held), len(self._not_before.keys() - self._held.keys())
+    def count_blocked(self) -> tuple[int, int, int]:
+        """Return how many jobs are held, how many others are not yet due, and how many others are behind one; `count` has none."""
+        return self._blockers.counts()
 
     def position(self, job_id: int, *, newest: bool = False) -> int | None:
-        """Return how many jobs of the same shape go before this one; None for a job that is held or not yet due.
+        """Return how many jobs of the same shape go before this one; None for a job that is not ready.
 
         These are the older jobs, or the younger ones if the `newest` go first. Raises KeyError for a job that does
         not wait. Costs a walk over the group's crossed-out entries.
         """
         at, group = self._at[job_id], self.groups[self._shape_of[job_id]]
-        if job_id in self._held or job_id in self._not_before:
+        if not self._blockers.is_free(job_id):
             return None
         entry = _entry_of(group, job_id, at)
         older = entry - group.first
@@ -308,8 +306,7 @@ class Queue:
         return (
             self._at.get(job_id) == group.at[entry]
             and self._shape_of.get(job_id) == group.shape.id
-            and job_id not in self._held
-            and job_id not in self._not_before
+            and self._blockers.is_free(job_id)
         )
 
     def _live_entries(self, group: QueueGroup, start: int, stop: int) -> Iterator[int]:

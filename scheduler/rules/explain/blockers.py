@@ -19,7 +19,7 @@ def blockers(snapshot: Snapshot, job: WaitingJob, shape: Shape, now: float) -> l
         *_pauses(snapshot, shape),
         *_type_limit(snapshot, shape),
         *_quota(snapshot, shape),
-        *_turn(snapshot, shape),
+        *_turn(snapshot, job, shape),
     ]
 
 
@@ -71,10 +71,13 @@ def _quota(snapshot: Snapshot, shape: Shape) -> Iterator[BlockerAndFix]:
             )
 
 
-def _turn(snapshot: Snapshot, shape: Shape) -> Iterator[BlockerAndFix]:
-    ahead = [] if shape.serial is None else snapshot.running.of_serial(shape.serial)
-    for run in ahead[:1]:
-        yield Blocker(Reason.DATA_SET, str(run.job_id)), Fix(FixKind.WAIT_FOR_JOB, str(run.job_id))
+def _turn(snapshot: Snapshot, job: WaitingJob, shape: Shape) -> Iterator[BlockerAndFix]:
+    if shape.serial is None:
+        return
+    running = [run.job_id for run in snapshot.running.of_serial(shape.serial)]
+    ahead = running[0] if running else snapshot.queue.next_of(shape.serial)
+    if ahead is not None and ahead != job.job_id:
+        yield Blocker(Reason.DATA_SET, str(ahead)), Fix(FixKind.WAIT_FOR_JOB, str(ahead))
 
 
 def _of(name: str, used: int, most: int) -> str:

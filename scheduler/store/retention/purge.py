@@ -211,6 +211,13 @@ def files(tx: Connection, project_id: ProjectId, ids: Sequence[FileId]) -> Purge
     return PurgeResult(len(rows), size, [PurgedFile(row.url, row.path) for row in rows])
 
 
+def data_set(tx: Connection, project_id: ProjectId, freed: Sequence[FileId]) -> PurgeResult:
+    """Record that a data set is gone, and let go of the files that only its versions held, unless something else keeps them."""
+    left = files(tx, project_id, freed) if freed else PurgeResult()
+    _record(tx, project_id, "data-sets", 1, left.size)
+    return PurgeResult(1, left.size, left.contents)
+
+
 def keys(tx: Connection, *, older_than_days: int, limit: int) -> int:
     """Delete idempotency keys that are older; return how many."""
     return int(tx.execute(_KEYS, {"days": older_than_days, "limit": limit}).rowcount)

@@ -31,7 +31,7 @@ from scheduler.rules.lifecycle.moves import ExecutionStatus, JobStatus
 from scheduler.store.schema.columns import document, identity, moment, moved_xid, one_of, reference
 from scheduler.store.schema.project_tables import metadata
 
-PURGED = ("jobs", "output", "files")
+PURGED = ("jobs", "output", "files", "data-sets")
 MAX_TIMEOUT_S = 366 * 24 * 3600
 
 shapes = Table(

@@ -1,0 +1,34 @@
+"""Submissions that a client sends once more because it never heard the answer, and that have no key to tell them by.
+
+Whoever has heard an answer asks for the job by its id. So a submission that comes again, letter for letter and from the same token,
+is the same one as long as nobody has asked for the first one's job, if it comes in the time in which clients try again: later than
+a program that means to submit two alike sends the second, and sooner than people do.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from scheduler.identifiers import JobId
+from scheduler.runtime import Runtime
+from scheduler.store.lookup import repeats
+
+SOONEST_S: Final = 3.0
+"""Clients wait before they try again: `evo-compute` for 4 s, and for 8 s before its last try."""
+
+LATEST_S: Final = 30.0
+
+MARK: Final = "unanswered"
+"""The label of a job that nobody has asked for yet: what was submitted, and by whom, as a digest."""
+
+
+def earlier(rt: Runtime, digest: str) -> JobId | None:
+    """Return the job that this submission has made when it came before; None for a new one."""
+    with rt.db.begin() as tx:
+        return repeats.find(tx, MARK, digest, least_s=SOONEST_S, most_s=LATEST_S)
+
+
+def asked_for(rt: Runtime, job_id: JobId) -> None:
+    """Note that somebody knows a job: what is submitted from now on is another one. Safe to repeat."""
+    with rt.db.begin() as tx:
+        repeats.forget(tx, job_id, MARK)
