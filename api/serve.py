@@ -63,6 +63,7 @@ def run_api(host: str | None = None, port: int | None = None) -> int:
     from scheduler.store.schema import migrations  # noqa: PLC0415 - likewise
     from workers.block_models import packed  # noqa: PLC0415 - likewise
 
+    os.umask(0o077)  # what it writes is for itself, and for those that it answers
     settings = read_settings()
     log.configure("api")
     account = unprivileged.account_for(settings)
@@ -146,6 +147,7 @@ def run_worker(options: WorkerOptions) -> int:
             hidden=_of_installation(settings, options.token_file),
             projects=tuple(options.projects or settings.node_projects or ()) or None,
             shared_folders=(*options.shared_folders, *settings.shared_folders),
+            keep_disk=settings.node_kept_disk * 1000,
             syscall_filter=settings.syscall_filter,
             interpreters=(*options.interpreters, *settings.interpreters),
             pip_variables=_named((*options.pip_variables, *settings.pip_variables)),

@@ -147,6 +147,11 @@ class Settings(FileSettings):
     shared_folders: list[str] = Field(
         default=[], description="folders that jobs on this node may write to, beside their own"
     )
+    node_kept_disk: int = Field(
+        default=20_000,
+        ge=0,
+        description="MiB of Python environments and images that this node keeps for the next job, at most a fifth of its free disk",
+    )
     syscall_filter: Literal["strict", "namespaces", "off"] = Field(
         default="strict",
         description="kernel calls that jobs on this node are denied; with namespaces they may make containers",

@@ -39,6 +39,9 @@ class NodeSettings:
     cache_disk: int = 10_000_000
     """Most disk for inputs that are kept for the next execution (MiB, thousandths), but never more than a tenth of the free
     disk. 0 keeps nothing."""
+    keep_disk: int = 20_000_000
+    """Most disk for Python environments and images that are kept for the next execution (MiB, thousandths), but never more
+    than a fifth of the free disk. The least recently used go; what is larger is refused."""
     min_free_disk: int = 64_000
     """With less free disk than this in `node_dir` the node is degraded and claims nothing (MiB, thousandths)."""
     job_user: str = JOB_USER

@@ -39,6 +39,7 @@ from workers.files.staging import StagingResources, StagingTask
 from workers.files.work_dirs import WorkDirs
 from workers.paths import Paths
 from workers.removal import FileRemover
+from workers.runners.folder_cache import FolderCache
 
 EXECUTIONS, SPAWNS, RUNNING, CANCELS, STARTS = 3_000, 500, 500, 30, 64
 AT_ONCE = 256
@@ -259,7 +260,7 @@ def _staging(root: Path) -> None:
     work.mkdir()
     order = StagingTask(
         ApiClient("http://127.0.0.1:1", "none"), Paths(str(work), "/l"), WorkDirs(str(work), FileRemover([])),
-        StagingResources("n1", root / "i", FileRemover([])),
+        StagingResources("n1", FolderCache(str(work), 0, FileRemover([])), FileRemover([])),
         None, None, threading.Event(),
     )  # fmt: skip
     size = source.stat().st_size

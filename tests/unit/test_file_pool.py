@@ -24,6 +24,7 @@ from workers.files.staging import StagingResources
 from workers.files.work_dirs import WorkDirs
 from workers.paths import Paths
 from workers.removal import FileRemover
+from workers.runners.folder_cache import FolderCache
 
 WAIT_S = 30
 
@@ -141,7 +142,7 @@ def test_staging_from_a_server_that_falls_silent_is_given_up_at_once(
     remover = FileRemover([str(tmp_path)])
     work = FileWork(
         ApiClient("http://127.0.0.1:1", "t"), Paths(str(tmp_path), "/l"), WorkDirs(str(tmp_path), remover),
-        StagingResources("n1", tmp_path / "images", remover), posted.put, 4,
+        StagingResources("n1", FolderCache(str(tmp_path), 0, remover), remover), posted.put, 4,
     )  # fmt: skip
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/x"
     given = InputFile(file_id=FileId(1), file_name="x", size=100, sha256=None, url="/x", source=url)

@@ -13,7 +13,7 @@ from threading import Event
 import pytest
 
 from tests.support.servers import state_folder
-from workers.runners import images
+from workers.runners import unpacking
 
 NOBODY = (65534, 65534) if os.geteuid() == 0 else None
 
@@ -48,7 +48,7 @@ def test_set_user_id_bits_devices_and_attributes_stay_behind() -> None:
     with state_folder() as folder:
         folder.chmod(0o700)  # nobody else can enter
         rootfs = folder / "rootfs"
-        images.unpack(an_archive(folder), rootfs, Event(), NOBODY)
+        unpacking.unpack(an_archive(folder), rootfs, Event(), NOBODY)
         found = {str(path.relative_to(rootfs)): path.lstat() for path in rootfs.rglob("*")}
         assert set(found) == {"bin", "bin/su", "bin/also-su", "etc", "etc/shadow", "etc/mtab"}
         for name, state in found.items():
@@ -69,8 +69,8 @@ def test_an_archive_cannot_leave_its_folder(name: str) -> None:
             link.type, link.linkname = tarfile.SYMTYPE, str(folder)
             archive.addfile(link)
             archive.addfile(tarfile.TarInfo(name))
-        with contextlib.suppress(images.ImageError):
-            images.unpack(path, folder / "inside/rootfs", Event(), NOBODY)
+        with contextlib.suppress(unpacking.ImageError):
+            unpacking.unpack(path, folder / "inside/rootfs", Event(), NOBODY)
         assert not (folder / "out").exists()
         assert not (folder / "inside/out").exists()
         assert not Path("/out").exists()
@@ -79,8 +79,8 @@ def test_an_archive_cannot_leave_its_folder(name: str) -> None:
 def test_what_is_no_archive_is_refused_with_a_sentence() -> None:
     with state_folder() as folder:
         (folder / "export.tar").write_bytes(b"x" * 2000)
-        with pytest.raises(images.ImageError, match="cannot be read"):
-            images.unpack(folder / "export.tar", folder / "rootfs", Event(), NOBODY)
+        with pytest.raises(unpacking.ImageError, match="cannot be read"):
+            unpacking.unpack(folder / "export.tar", folder / "rootfs", Event(), NOBODY)
 
 
 def test_an_image_made_under_a_wrong_clock_is_unpacked_however_many_files_it_has() -> None:
@@ -91,5 +91,5 @@ def test_an_image_made_under_a_wrong_clock_is_unpacked_however_many_files_it_has
                 member = tarfile.TarInfo(f"from-the-future-{number}")
                 member.mtime = 4_000_000_000
                 made.addfile(member)
-        images.unpack(archive, folder / "rootfs", Event(), NOBODY)
+        unpacking.unpack(archive, folder / "rootfs", Event(), NOBODY)
         assert len(list((folder / "rootfs").iterdir())) == 3_000

@@ -21,6 +21,7 @@ from workers.files.staging import StagingResources, StagingTask
 from workers.files.work_dirs import WorkDirs
 from workers.paths import Paths
 from workers.removal import FileRemover
+from workers.runners.folder_cache import FolderCache
 
 CONTENT = os.urandom(3_000_000)
 SHA = hashlib.sha256(CONTENT).hexdigest()
@@ -40,7 +41,7 @@ def order(api: FakeNodeApi, tmp_path: Path) -> StagingTask:
         ApiClient(api.url, "t"),
         Paths(str(tmp_path), "/l"),
         WorkDirs(str(tmp_path), remover),
-        StagingResources("n1", tmp_path / "images", remover),
+        StagingResources("n1", FolderCache(str(tmp_path), 0, remover), remover),
         None,
         None,
         threading.Event(),

@@ -10,7 +10,7 @@ from workers.agent import isolation
 from workers.agent.setup import NodeSetup
 from workers.agent.supervisor_client.client import SupervisorClient
 from workers.agent.write_ahead_journal import WriteAheadJournal
-from workers.files.input_cache import InputCache
+from workers.files.staging import StagingResources
 from workers.machine import probe
 from workers.settings import NodeSettings
 
@@ -23,7 +23,7 @@ class NodeDescription:
     node_setup: NodeSetup
     supervisor: SupervisorClient
     write_ahead: WriteAheadJournal
-    cache: InputCache | None
+    resources: StagingResources
     runners: Mapping[str, str]
     missing: Mapping[str, str]
     boot_id: str = field(default_factory=probe.boot_id)
@@ -42,7 +42,7 @@ class NodeDescription:
             hostname=probe.hostname(),
             boot_id=settings.boot_id or self.boot_id,
             disk_id=self.node_setup.disk_id,
-            amounts=probe.amounts(settings, gpus, self.cache.spare_bytes if self.cache else 0),
+            amounts=probe.amounts(settings, gpus, self.resources.spare_bytes),
             labels={**probe.labels(settings, self.runners, gpus), **isolation.labels(settings, self.isolation)},
             version=probe.version(),
             powers={**self.supervisor.powers, **self.missing},

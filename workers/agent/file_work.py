@@ -63,7 +63,7 @@ class FileWork:
 
         def work(_: threading.Event) -> VenvKept:
             try:
-                venvs.keep(spec, self._paths)
+                venvs.keep(spec, self._paths, self._resources.kept)
             except venvs.VenvError as error:
                 return VenvKept(key, ExecutionFailure("staging", str(error)))
             return VenvKept(key)
@@ -110,7 +110,7 @@ class FileWork:
         if failure is not None or not venvs.is_wanted(spec):
             return InputsStaged(key, failure)
         try:
-            return InputsStaged(key, needs_venv=venvs.prepare(spec, self._paths.work))
+            return InputsStaged(key, needs_venv=venvs.prepare(spec, self._paths.work, self._resources.kept))
         except (venvs.VenvError, OSError) as error:
             return InputsStaged(key, ExecutionFailure("staging", f"The Python environment cannot be made: {error}"))
 

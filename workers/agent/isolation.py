@@ -13,7 +13,7 @@ from typing import Final
 
 from workers.agent.setup import NodeSetup
 from workers.machine import user_namespace
-from workers.runners import venvs
+from workers.runners import images, venvs
 from workers.runners.confining import ConfinementRules
 from workers.settings import JOB_USER, NodeSettings
 from workers.supervisor.trees import pid_namespace
@@ -44,7 +44,7 @@ def rules(settings: NodeSettings, node_setup: NodeSetup) -> ConfinementRules:
             calls=calls,
             own_users=node_setup.slots is not None,
         )
-    kept = (f"{work}/{venvs.FOLDER}", f"{work}/.images")
+    kept = (f"{work}/{venvs.FOLDER}", f"{work}/{images.HOME}")
     # Below /run are the doors of other programs of this user: the message bus, the keyring, a container engine.
     resolver = str(_RESOLVER.resolve().parent)
     return ConfinementRules(

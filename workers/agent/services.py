@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from workers.agent import isolation, setup
 from workers.agent.description import NodeDescription
@@ -82,20 +81,20 @@ def build(
         remover = FileRemover([paths.work, paths.secret_home()])
         way = paths.covered_at() if node_setup.slots is not None else None
         work_dirs = WorkDirs(paths.work, remover, way)
-        images, cache = Path(paths.work) / ".images", setup.cache(settings, node_setup)
-        resources = StagingResources(settings.name, images, remover, cache)
+        kept = setup.folders(settings, node_setup, remover)
+        resources = StagingResources(settings.name, kept, remover, setup.cache(settings, node_setup))
     except OSError as error:
         raise setup.unwritable(settings, error) from error
     runners, missing = setup.runners(node_setup)
     supervisor = SupervisorClient(settings.node_dir, post, tree=isolation.wanted_tree(settings))
     credential = NodeCredential(settings.node_dir, settings.name, settings.token)
     api, progress = ApiClient(settings.api_url, credential), ProgressTracker(claim_token)
-    description = NodeDescription(settings, node_setup, supervisor, write_ahead, resources.cache, runners, missing)
+    description = NodeDescription(settings, node_setup, supervisor, write_ahead, resources, runners, missing)
     node = NodeInterface(
         description.registration,
         description.trouble,
         count_held,
-        lambda: _load(remover),
+        lambda: _load(remover, resources),
         supervisor.lease,
         lambda answer: inbox.log_in(answer.broker_user, credential.broker_password()),
         post,
@@ -119,6 +118,9 @@ def build(
     )
 
 
-def _load(remover: FileRemover) -> dict[str, float]:
-    """Return how busy the machine is, and how many folders of old executions could not be removed, if any."""
-    return probe.load() | ({"leftovers": float(remover.kept)} if remover.kept else {})
+def _load(remover: FileRemover, resources: StagingResources) -> dict[str, float]:
+    """Return how busy the machine is, what the node keeps for later executions, and the folders that could not be removed, if any."""
+    kept = {"environments_and_images_mib": float(resources.kept.used >> 20)}
+    if resources.cache is not None:
+        kept["cached_inputs_mib"] = float(resources.cache.used >> 20)
+    return probe.load() | kept | ({"leftovers": float(remover.kept)} if remover.kept else {})

@@ -23,6 +23,7 @@ from workers.machine.gpus import Gpu
 from workers.paths import ExecutionKey, Paths, key_of
 from workers.removal import FileRemover
 from workers.runners import images, oci
+from workers.runners.folder_cache import FolderCache
 from workers.settings import JOB_USER, NodeSettings
 from workers.supervisor.limits import NO_ROOM
 
@@ -79,6 +80,11 @@ def cache(settings: NodeSettings, place: NodeSetup) -> InputCache | None:
         shutil.rmtree(folder, ignore_errors=True)
         return None
     return InputCache(folder, limit)
+
+
+def folders(settings: NodeSettings, place: NodeSetup, remover: FileRemover) -> FolderCache:
+    """Return the environments and images that the node keeps. Raises OSError."""
+    return FolderCache(place.paths.work, settings.keep_disk * _MIB // 1000, remover, images.forget)
 
 
 def runners(place: NodeSetup) -> tuple[dict[str, str], dict[str, str]]:

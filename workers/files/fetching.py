@@ -26,6 +26,7 @@ from workers.files.input_cache import InputCache
 from workers.files.work_dirs import WorkDirs
 from workers.paths import Paths
 from workers.removal import FileRemover
+from workers.runners.folder_cache import FolderCache
 
 _PIECE_BYTES = 1 << 20
 """Small enough to be hashed while it is still in the processor's cache."""
@@ -48,12 +49,17 @@ class StagingFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StagingResources:
-    """The node's own things that staging uses: its name, the folder of images, the remover of files, the cache of inputs."""
+    """The node's own things that staging uses: its name, what it keeps (environments, images), the remover of files, the cache of inputs."""
 
     node: str
-    images: Path
+    kept: FolderCache
     remover: FileRemover
     cache: InputCache | None = None
+
+    @property
+    def spare_bytes(self) -> int:
+        """By how much what the node keeps for later executions may still grow."""
+        return self.kept.spare_bytes + (self.cache.spare_bytes if self.cache else 0)
 
 
 @dataclass(frozen=True, slots=True)

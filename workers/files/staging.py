@@ -17,8 +17,10 @@ from workers import runners
 from workers.events import ExecutionFailure
 from workers.files import secret_dirs, work_dirs
 from workers.files.fetching import StagingFailed, StagingResources, StagingStopped, StagingTask, hand_to_user, place
-from workers.paths import ExecutionKey
+from workers.paths import ExecutionKey, tree_name
 from workers.runners import container, images, oci
+from workers.runners.images import ImageRequest
+from workers.runners.unpacking import ImageError
 from workers.supervisor.limits import NO_ROOM, PHASES
 
 __all__ = ["StagingResources", "StagingTask", "needs_files", "stage"]
@@ -40,7 +42,7 @@ def stage(spec: TaskSpec, staging: StagingTask) -> ExecutionFailure | None:
         return failed.failure
     except StagingStopped:
         return ExecutionFailure("staging", "Staging was stopped.")
-    except (runners.LaunchRefused, images.ImageError) as refused:
+    except (runners.LaunchRefused, ImageError) as refused:
         return ExecutionFailure("launch", str(refused), of_job=refused.of_job)
     except OSError as error:
         return _of_system(error)
@@ -93,7 +95,8 @@ def _most_processes() -> int | None:
 def _furnish(spec: TaskSpec, staging: StagingTask) -> None:
     """Describe a container for each phase that has a command."""
     options = spec.commands.options
-    rootfs = images.root_of(str(options.get("image", "")), staging.resources.images, staging.stop, staging.user)
+    wanted = ImageRequest(str(options.get("image", "")), tree_name((spec.execution_id, spec.attempt)), staging.user)
+    rootfs = images.root_of(wanted, staging.paths.work, staging.resources.kept, staging.stop)
     user = staging.user or (os.geteuid(), os.getegid())
     for phase in PHASES:
         request = runners.LaunchRequest(spec, phase, staging.paths, staging.resources.node, staging.gpus)

@@ -31,10 +31,11 @@ import orjson
 from scheduler.wire import TaskSpec
 from workers import removal
 from workers.paths import PATH, ExecutionKey, Paths, tree_name
-from workers.runners import interpreters, taking
+from workers.runners import folder_cache, interpreters, taking
+from workers.runners.folder_cache import FolderCache
 from workers.runners.launch import Launch, LaunchRefused, LaunchRequest
 
-FOLDER: Final = ".venvs"
+FOLDER: Final = folder_cache.ENVIRONMENTS
 _CURRENT: Final = "current"
 _ASKING_S: Final = 30.0
 _SYSTEM_WHEELS: Final = Path("/usr/share/python-wheels")
@@ -69,11 +70,13 @@ def location(work: str, spec: TaskSpec) -> str:
     return f"{_home(work, spec)}/{_CURRENT}/venv"
 
 
-def prepare(spec: TaskSpec, work: str) -> bool:
-    """Return whether the environment has to be made, with all in place for `launch` if so. Raises VenvError, OSError."""
+def prepare(spec: TaskSpec, work: str, kept: FolderCache) -> bool:
+    """Return whether the environment has to be made, with all in place for `launch` if so. Raises VenvError, OSError.
+
+    From then on the execution uses it, whose directory must be there already.
+    """
     home = Path(_home(work, spec))
-    home.parent.mkdir(mode=0o711, exist_ok=True)
-    home.mkdir(mode=0o711, exist_ok=True)
+    kept.use(str(home), tree_name((spec.execution_id, spec.attempt)))
     if (home / _CURRENT / "venv").is_dir():
         return False
     for entry in home.iterdir():
@@ -103,7 +106,7 @@ def launch(request: LaunchRequest) -> Launch:
     return Launch(argv, environment)
 
 
-def keep(spec: TaskSpec, paths: Paths) -> None:
+def keep(spec: TaskSpec, paths: Paths, kept: FolderCache) -> None:
     """Make a complete environment the node's own, for this and later executions. May be repeated. Raises VenvError, OSError.
 
     The tree that has made it must be dead.
@@ -115,6 +118,10 @@ def keep(spec: TaskSpec, paths: Paths) -> None:
             taking.take_over(made)
         except taking.UntakeableError as error:
             raise VenvError(f"The Python environment {error}.") from error
+        try:
+            kept.admit(str(home), str(made), "the Python environment")
+        except folder_cache.NoRoomError as error:
+            raise VenvError(f"The Python environment cannot be kept: {error}") from error
         _remove(home / name)
         made.rename(home / name)
     if not (home / name / "venv").is_dir():

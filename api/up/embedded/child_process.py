@@ -70,7 +70,7 @@ class ChildProcess:
     def start(self) -> None:
         """Start the process, its output appended to the log. Raises OSError if it cannot be started."""
         spec = self.spec
-        with spec.log.open("ab") as log:
+        with open(spec.log, "ab", opener=_private) as log:
             self._process = subprocess.Popen(
                 [os.fspath(part) for part in spec.argv],
                 stdin=subprocess.DEVNULL,
@@ -88,7 +88,8 @@ class ChildProcess:
         self._asked = False
         identity = processes.identify(self._process.pid)
         if identity is not None:
-            spec.record.write_text(identity.text() + "\n")
+            with open(spec.record, "w", opener=_private) as record:
+                record.write(identity.text() + "\n")
 
     def ended(self) -> int | None:
         """Return the exit code (negative: the signal) once the process has ended, None while it runs."""
@@ -181,3 +182,7 @@ def _kill_group(leader: int) -> None:
         os.killpg(leader, signal.SIGKILL)
     except ProcessLookupError:
         return
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
