@@ -45,6 +45,8 @@ class KeepSlotPosition:
     """Write down how many user ids were given out, so that the next life of the agent goes on after them."""
 
     position: int
+    free: frozenset[int] = frozenset()
+    """The ids that nobody has: of which something may be left, that has to go before they come round again."""
 
 
 @dataclass(frozen=True, slots=True)

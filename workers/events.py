@@ -41,6 +41,13 @@ class RunOutcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class SlotsWithheld:
+    """Processes, files or memory of these user ids are still there, though no execution has them: nobody is to get them."""
+
+    uids: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
 class PlacementsReceived:
     """A message from the node's queue names placements."""
 
@@ -230,5 +237,6 @@ Event: TypeAlias = (
     | HealthChanged
     | ClaimsDropped
     | StopRequested
+    | SlotsWithheld
     | Tick
 )

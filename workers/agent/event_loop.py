@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import structlog
@@ -53,8 +54,9 @@ from workers.commands import (
     WriteJournalEntry,
     WriteLogLine,
 )
-from workers.events import ClaimsDropped, Event, EventTime, OutputShipped, Tick
+from workers.events import ClaimsDropped, Event, EventTime, OutputShipped, SlotsWithheld, Tick
 from workers.journal import JournalEntry
+from workers.machine import user_leftovers
 
 _TICK_S = 1.0
 _UNDER_WAY = frozenset({ExecutionStep.STAGING, ExecutionStep.RUNNING, ExecutionStep.COLLECTING})
@@ -88,8 +90,11 @@ class EventLoop:
 
     def run(self) -> None:
         """Handle events until stopped."""
+        self._look(self._machine.free_users)
         while True:
             events, stopped = self._wait()
+            events = [*self._next_events, *events]
+            self._next_events = []
             while events:
                 self._handle(events)
                 events, self._next_events = self._next_events, []
@@ -162,7 +167,7 @@ class EventLoop:
         services = self._services
         return {
             RegisterNode: self._register,
-            KeepSlotPosition: lambda command: services.position.write(command.position),
+            KeepSlotPosition: self._keep_position,
             SendClaim: lambda command: self._claims.append(command.claim),
             SendStart: lambda command: self._starts.append(command.start),
             StageInputs: self._stage,
@@ -181,6 +186,17 @@ class EventLoop:
             LeaveCluster: lambda _: services.heartbeat.leave(),
             WriteLogLine: _log,
         }
+
+    def _keep_position(self, command: KeepSlotPosition) -> None:
+        self._services.position.write(command.position)
+        self._look(command.free)
+
+    def _look(self, free: Collection[int]) -> None:
+        """Look for what is left of these user ids; the answer is the next event."""
+        left = user_leftovers.look(free) if free else {}
+        self._next_events.append(SlotsWithheld(frozenset(left)))
+        if left:
+            threading.Thread(target=user_leftovers.clear, args=(left,), name="leftovers", daemon=True).start()
 
     def _register(self, command: RegisterNode) -> None:
         self._services.exchange.drop_claims()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from workers.paths import ExecutionKey
 
 _ONE = 1000
 _RESERVED = 256
-"""Ids that are written down as given out before they are: one write serves them all."""
+"""Ids that are written down as given out before they are: one write serves them all, and one look at what is left of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,7 @@ class SlotAllocator:
         self._first, self._count = uids or (0, 0)
         self._uids = deque(range(self._first, self._first + self._count))
         self._uids.rotate(-position)
+        self._withheld: list[int] = []
         self._given = position
         self._reserved = position
         self._gpus = deque(gpus)
@@ -94,8 +95,29 @@ class SlotAllocator:
         """Return the position to write down, so that the next life begins beyond all ids given out; None if it is written."""
         if self._given < self._reserved:
             return None
-        self._reserved = self._given + _RESERVED
+        self._reserved = self._given + min(_RESERVED, -(-self._count // 2))
         return self._reserved
+
+    @property
+    def free_users(self) -> frozenset[int]:
+        """The user ids that no execution has."""
+        return frozenset((*self._uids, *self._withheld))
+
+    @property
+    def has_withheld(self) -> bool:
+        """Whether ids are given to nobody because something is left of them."""
+        return bool(self._withheld)
+
+    @property
+    def reserved(self) -> int:
+        """The position that was written down last."""
+        return self._reserved
+
+    def withhold(self, uids: Collection[int]) -> None:
+        """Something is left of these ids: those that are free are given to nobody, until a later call names them no more."""
+        free = [*self._uids, *self._withheld]
+        self._withheld = [uid for uid in free if uid in uids]
+        self._uids = deque(uid for uid in free if uid not in uids)
 
     def restore(self, key: ExecutionKey, slot: ExecutionSlot) -> None:
         """Give an execution of an earlier life the slot that it had."""

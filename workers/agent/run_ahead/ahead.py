@@ -50,7 +50,7 @@ def allot(context: StepContext, held: NodeExecution, facts: dict[str, object]) -
         return False
     position = context.slots.new_reserve()
     if position is not None:
-        context.issue(KeepSlotPosition(position))
+        context.issue(KeepSlotPosition(position, context.slots.free_users))
     facts |= {"uid": held.uid, "gid": held.gid, "gpus": list(held.slot.gpus)}
     return True
 
