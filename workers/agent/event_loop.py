@@ -19,7 +19,7 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -90,11 +90,8 @@ class EventLoop:
 
     def run(self) -> None:
         """Handle events until stopped."""
-        self._look(self._machine.free_users)
         while True:
             events, stopped = self._wait()
-            events = [*self._next_events, *events]
-            self._next_events = []
             while events:
                 self._handle(events)
                 events, self._next_events = self._next_events, []
@@ -189,11 +186,7 @@ class EventLoop:
 
     def _keep_position(self, command: KeepSlotPosition) -> None:
         self._services.position.write(command.position)
-        self._look(command.free)
-
-    def _look(self, free: Collection[int]) -> None:
-        """Look for what is left of these user ids; the answer is the next event."""
-        left = user_leftovers.look(free) if free else {}
+        left = user_leftovers.look(command.free) if command.free else {}
         self._next_events.append(SlotsWithheld(frozenset(left)))
         if left:
             threading.Thread(target=user_leftovers.clear, args=(left,), name="leftovers", daemon=True).start()

@@ -14,7 +14,7 @@ from workers.agent.execution import ExecutionStep, NodeExecution
 from workers.agent.phases import cancel_or_return, finish, pre, run
 from workers.agent.phases.sequence import AFTER
 from workers.agent.run_ahead import ahead
-from workers.commands import FollowOutput, KillTree, ReleaseTree, StartRun
+from workers.commands import FollowOutput, KeepSlotPosition, KillTree, ReleaseTree, StartRun
 from workers.events import RegistrationAnswered, SupervisorUp
 
 
@@ -28,6 +28,8 @@ def registered(context: StepContext, event: RegistrationAnswered) -> None:
             purge(context, execution)
     for execution in [held for held in context.held.values() if held.state is ExecutionStep.DORMANT]:
         _resume(context, execution)
+    if context.slots.free_users:
+        context.issue(KeepSlotPosition(context.slots.reserved, context.slots.free_users))
 
 
 def purge(context: StepContext, execution: NodeExecution) -> None:

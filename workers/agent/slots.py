@@ -14,6 +14,9 @@ _ONE = 1000
 _RESERVED = 256
 """Ids that are written down as given out before they are: one write serves them all, and one look at what is left of others."""
 
+_LOOK_AGAIN_S = 30.0
+"""How often the node looks whether what is left of user ids has gone, while it withholds some."""
+
 
 @dataclass(frozen=True, slots=True)
 class ExecutionSlot:
@@ -64,6 +67,7 @@ class SlotAllocator:
         self._uids = deque(range(self._first, self._first + self._count))
         self._uids.rotate(-position)
         self._withheld: list[int] = []
+        self._look_at = 0.0
         self._given = position
         self._reserved = position
         self._gpus = deque(gpus)
@@ -103,10 +107,12 @@ class SlotAllocator:
         """The user ids that no execution has."""
         return frozenset((*self._uids, *self._withheld))
 
-    @property
-    def has_withheld(self) -> bool:
-        """Whether ids are given to nobody because something is left of them."""
-        return bool(self._withheld)
+    def is_look_due(self, now: float) -> bool:
+        """Return whether to look again now for what is left of the ids that are withheld."""
+        if not self._withheld or now < self._look_at:
+            return False
+        self._look_at = now + _LOOK_AGAIN_S
+        return True
 
     @property
     def reserved(self) -> int:

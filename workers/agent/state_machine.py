@@ -52,16 +52,7 @@ from workers.agent.execution import ExecutionStep, NodeExecution, restore
 from workers.agent.phases import cancel_or_return, finish, post, pre, run
 from workers.agent.phases.sequence import AFTER
 from workers.agent.run_ahead import ahead, answers
-from workers.commands import (
-    KeepSlotPosition,
-    KillTree,
-    LeaveCluster,
-    NodeCommand,
-    RegisterNode,
-    ReleaseTree,
-    StopFileWork,
-    WriteLogLine,
-)
+from workers.commands import KillTree, LeaveCluster, NodeCommand, RegisterNode, ReleaseTree, StopFileWork, WriteLogLine
 from workers.events import (
     ClaimAnswered,
     ClaimsDropped,
@@ -90,8 +81,6 @@ from workers.paths import ExecutionKey
 
 _ENOUGH_AHEAD = 8
 """With so many executions ahead the node has no need to hurry the scheduler."""
-_LOOK_AGAIN_S = 30.0
-"""How often it looks whether what is left of user ids has gone, while it withholds some."""
 
 
 class StateMachine:
@@ -110,7 +99,6 @@ class StateMachine:
         self._trouble: str | None = None
         self._draining = False
         self._left = False
-        self._look_at = 0.0
         self._handlers: dict[type, Callable[[Any], None]] = {  # Any: each takes its own kind of event
             PlacementsReceived: self._placements_received,
             HeartbeatAnswered: self._beat_answered,
@@ -137,11 +125,6 @@ class StateMachine:
     def held(self) -> dict[ExecutionKey, NodeExecution]:
         """The executions that the node holds; to be read only."""
         return self._context.held
-
-    @property
-    def free_users(self) -> frozenset[int]:
-        """The user ids that no execution has."""
-        return self._context.slots.free_users
 
     def claim_token(self, key: ExecutionKey) -> str:
         """Return the token of an execution's claim, empty for one that is not held. From any thread."""
@@ -288,13 +271,9 @@ class StateMachine:
         deadlines = self._context.deadlines
         for key in [key for key, deadline in deadlines.items() if self._context.now.boot >= deadline]:
             del deadlines[key]
-            execution = self.held[key]
-            (pre if execution.state is ExecutionStep.STAGING else post).too_long(execution)
+            (pre if self.held[key].state is ExecutionStep.STAGING else post).too_long(self.held[key])
             self._context.issue(StopFileWork(key))
-        slots = self._context.slots
-        if slots.has_withheld and self._context.now.boot >= self._look_at:
-            self._look_at = self._context.now.boot + _LOOK_AGAIN_S
-            self._context.issue(KeepSlotPosition(slots.reserved, slots.free_users))
+        ahead.look_again(self._context)
 
     def _register_or_leave(self) -> None:
         """Register as soon as nothing is left that was taken away; leave as soon as nothing is held at all."""

@@ -55,6 +55,13 @@ def allot(context: StepContext, held: NodeExecution, facts: dict[str, object]) -
     return True
 
 
+def look_again(context: StepContext) -> None:
+    """While user ids are withheld, look now and then whether what is left of them has gone."""
+    slots = context.slots
+    if slots.is_look_due(context.now.boot):
+        context.issue(KeepSlotPosition(slots.reserved, slots.free_users))
+
+
 def _first(context: StepContext) -> NodeExecution | None:
     """Return the execution that is next; those that do not wait any more are dropped."""
     while context.ahead:
