@@ -24,6 +24,8 @@ from scheduler.servers import addresses
 from scheduler.settings import Settings, read_settings
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from scheduler.runtime import Runtime
 
 
@@ -105,7 +107,7 @@ def run_scheduler() -> int:
     settings = read_settings()
     log.configure("scheduler")
     broker_url = _given(settings.broker_url, "GANGER_BROKER_URL")
-    rt = make_runtime(settings, "scheduler")
+    rt = replace(make_runtime(settings, "scheduler"), keeps_plans=_keyed(settings, "scheduler", 3))
     if not database_wait.prepare_when_ready(lambda: leadership.check_schema(rt)):
         return 0
     dispatcher = Dispatcher(broker_url)
@@ -168,17 +170,17 @@ def make_runtime(settings: Settings, name: str, *, pool_size: int = 10, more: in
 
 def api_runtime(settings: Settings) -> Runtime:
     """Return the runtime of one process that answers HTTP; it has sessions that keep their plans beside the others."""
+    threads = settings.api_threads + settings.node_threads + settings.blob_threads
+    keyed = _keyed(settings, "api", threads)
+    return replace(make_runtime(settings, "api", pool_size=threads, more=10), keeps_plans=keyed)
+
+
+def _keyed(settings: Settings, name: str, pool_size: int) -> Engine:
+    """Return the sessions of a process that keep their plans."""
     from scheduler import runtime  # noqa: PLC0415 - half of a node's start would be the database it may not see
 
-    threads = settings.api_threads + settings.node_threads + settings.blob_threads
-    keyed = runtime.connect(
-        _given(settings.database_url, "GANGER_DATABASE_URL"),
-        settings,
-        pool_size=threads,
-        name="ganger-api-keyed",
-        keeps_plans=True,
-    )
-    return replace(make_runtime(settings, "api", pool_size=threads, more=10), keeps_plans=keyed)
+    url = _given(settings.database_url, "GANGER_DATABASE_URL")
+    return runtime.connect(url, settings, pool_size=pool_size, name=f"ganger-{name}-keyed", keeps_plans=True)
 
 
 def database_url() -> str:

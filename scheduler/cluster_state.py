@@ -63,14 +63,17 @@ class ClusterState:
 
     def refresh(self, tx: Connection) -> None:
         """Bring the cluster state up to date. The first call, and the first after a restart of the database, reads everything."""
-        mark, since = store.watermark(tx), self._mark
-        if since is None or since.life != mark.life:
+        since = self._mark
+        found = None if since is None else store.changes(tx, since)
+        if since is None or found is None or since.life != found[0].life:
+            mark = store.watermark(tx)
             self._clear()
             self._read_all(tx)
             self.reread_policy(tx)
         else:
-            self._read_changes(tx, since)
-            if store.policy_changed(tx, since):
+            mark, changes = found
+            self._take_changes(tx, since, changes)
+            if changes.policy:
                 self.reread_policy(tx)
         # A leader of an earlier release, which may run until it is stopped, writes another form.
         known = (claim for claim in mark.claims if len(claim) == 5)  # noqa: PLR2004
@@ -78,12 +81,22 @@ class ClusterState:
         if carried != self.carried:
             self.version += 1
             self.carried = carried
-        switched = self._switched(mark)
+        switched = _switched(self.policy, self._settings, mark)
         if switched != self.policy:
             self.version += 1
             self.policy = switched
         self.nodes.sort_rows()
         self._mark, self.now = mark, mark.now
+
+    @property
+    def is_read(self) -> bool:
+        """Whether everything was read once, so that a refresh reads only what changed."""
+        return self._mark is not None
+
+    @property
+    def needs_changed(self) -> bool:
+        """Whether the last refresh saw something for the resolver to do."""
+        return self._mark is not None and self._mark.needs_changed
 
     def snapshot(self) -> Snapshot:
         """Return the snapshot for `place` and `explain`. It shares its parts with this state: use it before the next refresh."""
@@ -136,16 +149,6 @@ class ClusterState:
             for each in self._usage.keys() | lags.keys()
         }
 
-    def _switched(self, mark: store.ChangeWatermark) -> Policy:
-        """Return the policy with the switches of the scheduler itself; where operators have not set one, the settings decide."""
-        return dataclasses.replace(
-            self.policy,
-            mode=Mode(mark.queue_mode),
-            scheduler_paused=mark.is_paused,
-            preemption=self._settings.preemption if mark.preemption is None else mark.preemption,
-            reservations=self._settings.reservations if mark.reservations is None else mark.reservations,
-        )
-
     def _clear(self) -> None:
         self.queue, self.nodes, self.running, self.predictor = Queue(), Nodes(), Running(), Predictor()
 
@@ -165,18 +168,15 @@ class ClusterState:
             self.queue.load(ids, shape_ids, queued, attempts)
         self._update_queue(tx, store.special_jobs(tx))
 
-    def _read_changes(self, tx: Connection, since: store.ChangeWatermark) -> None:
-        nodes, executions, jobs = (
-            store.changed_nodes(tx, since), store.changed_executions(tx, since), store.changed_jobs(tx, since)
-        )  # fmt: skip
-        self.version += bool(nodes or executions or jobs)
-        for node in nodes:
+    def _take_changes(self, tx: Connection, since: store.ChangeWatermark, changes: store.Changes) -> None:
+        self.version += bool(changes.nodes or changes.executions or changes.jobs)
+        for node in changes.nodes:
             if node.gone:
                 self.nodes.remove(node.id)
             else:
                 self._add_node(node)
         # Ends are learned in the order in which they happened, so that every process that looks, however often, predicts the same.
-        for row in sorted(executions, key=_by_end):
+        for row in sorted(changes.executions, key=_by_end):
             if row.released:
                 self._remove_execution(row, since)
             elif row.id not in self.running:
@@ -185,7 +185,7 @@ class ClusterState:
                 self.running.add(_begun(self.running[row.id], row))
             elif row.stopping and not self.running[row.id].stopping:
                 self.stopping([row.id])
-        self._update_queue(tx, jobs)
+        self._update_queue(tx, changes.jobs)
 
     def _add_node(self, row: NodeStateRow) -> None:
         new = row.id not in self.nodes
@@ -299,6 +299,17 @@ def _limited(
         weights={p.id: p.weight for p in projects if p.weight != 1},
         credits={p.id: p.credit for p in projects},
         packing={p.name: Packing(p.settings["packing"]) for p in pools if "packing" in p.settings},
+    )
+
+
+def _switched(policy: Policy, settings: Settings, mark: store.ChangeWatermark) -> Policy:
+    """Return the policy with the switches of the scheduler itself; where operators have not set one, the settings decide."""
+    return dataclasses.replace(
+        policy,
+        mode=Mode(mark.queue_mode),
+        scheduler_paused=mark.is_paused,
+        preemption=settings.preemption if mark.preemption is None else mark.preemption,
+        reservations=settings.reservations if mark.reservations is None else mark.reservations,
     )
 
 

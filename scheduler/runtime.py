@@ -19,8 +19,10 @@ SAFE_OPTIONS = (
     "-c idle_in_transaction_session_timeout=10000 -c timezone=UTC -c plan_cache_mode=force_custom_plan"
 )
 # Custom plans only: a generic plan made while a table was small is how a batch of ten once scanned everything. Sessions that keep
-# their plans may not choose a scan at all.
-KEPT_PLANS = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off"
+# their plans may choose neither a scan nor a join that reads a table whole: they look up keys, one after the other.
+KEPT_PLANS = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off"
+
+_IN_TRANSACTIONS = "READ COMMITTED"
 
 
 def no_nudge(_topic: str) -> None:
@@ -50,6 +52,18 @@ class Runtime:
         Its sessions, where this process has such, keep their plans, which always go by an index: so no statistics can mislead them.
         """
         return self.keeps_plans or self.db.execution_options(isolation_level="AUTOCOMMIT")
+
+    @property
+    def moves(self) -> Engine:
+        """The database for transactions that move a few rows by their keys, in sessions that keep their plans as those of `keyed` do.
+
+        Each check of a foreign key is planned once there, and not once a row.
+        """
+        return (
+            self.db
+            if self.keeps_plans is None
+            else self.keeps_plans.execution_options(isolation_level=_IN_TRANSACTIONS)
+        )
 
     def ring(self, nodes: Iterable[str]) -> None:
         """Ask these nodes for a heartbeat now, whose answer says what to stop. Call it after the commit: before, there is no news."""

@@ -20,6 +20,7 @@ from scheduler import wire
 from scheduler.errors import Forbidden, NodeNameTaken, NodeReplaced, Unauthorized
 from scheduler.identifiers import Epoch, FileId, NodeId
 from workers import log
+from workers.link.calls import CallConnections, CallFailed
 from workers.link.credential import NodeCredential
 from workers.paths import ExecutionKey
 
@@ -57,10 +58,12 @@ class ApiClient:
         if isinstance(credential, str):
             credential = NodeCredential(None, "", credential)
         self._credential = credential
+        # Without TLS there is no use for the world's certificates, which take long to read.
+        tls = None if httpx2.URL(url).scheme == "http" else httpx2.create_ssl_context(trust_env=False)
+        self._calls = CallConnections(url, tls)
         self._http = httpx2.Client(
             base_url=url.rstrip("/"),
-            # Without TLS there is no use for the world's certificates, which take long to read.
-            verify=httpx2.URL(url).scheme != "http",
+            verify=tls or False,
             headers=_bearer(credential.shown),
             timeout=_TIMEOUT,
             limits=httpx2.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=60.0),
@@ -168,6 +171,7 @@ class ApiClient:
 
     def close(self) -> None:
         """Close the connections."""
+        self._calls.close()
         self._http.close()
 
     def _call(self, verb: str, message: wire.Message, kind: type[A], shown: str | None = None) -> A:
@@ -179,25 +183,21 @@ class ApiClient:
 
     def _post(self, verb: str, body: bytes, shown: str | None = None) -> bytes:
         """Return the answer to a call; `shown` is shown instead of what is usually shown."""
-        path = f"/node/{verb}/"
-        headers = {"Content-Type": "application/json", **({} if shown is None else _bearer(shown))}
         try:
-            try:
-                answer = self._http.post(path, content=body, headers=headers)
-            except (
-                httpx2.RemoteProtocolError
-            ):  # the server closed an idle connection just then: every call may be repeated
-                answer = self._http.post(path, content=body, headers=headers)
-        except httpx2.HTTPError as error:
+            status, content = self._calls.post(
+                f"/node/{verb}/", body, _bearer(self._credential.shown if shown is None else shown)
+            )
+        except CallFailed as error:
             raise self._gone(error) from error
-        self._check(answer, verb)
-        return answer.content
+        self._check_status(status, content, verb)
+        return content
 
     def _check(self, answer: httpx2.Response, verb: str) -> None:
-        status = answer.status_code
-        if status >= 300:  # noqa: PLR2004
-            answer.read()
-        kind, sentence = _problem(answer) if status >= 300 else ("", "")  # noqa: PLR2004
+        content = answer.read() if answer.status_code >= 300 else b""  # noqa: PLR2004
+        self._check_status(answer.status_code, content, verb)
+
+    def _check_status(self, status: int, content: bytes, verb: str) -> None:
+        kind, sentence = _problem(status, content) if status >= 300 else ("", "")  # noqa: PLR2004
         if status >= 500 or status in _NOT_NOW:  # noqa: PLR2004
             self._log_change(verb, f"{status}: {sentence}")
             raise ServerUnreachable(sentence, answered=True)
@@ -205,7 +205,7 @@ class ApiClient:
         if status >= 300:  # noqa: PLR2004
             raise _REFUSALS.get(kind, _BY_STATUS.get(status, _refused(status)))(sentence)
 
-    def _gone(self, error: httpx2.HTTPError) -> ServerUnreachable:
+    def _gone(self, error: httpx2.HTTPError | CallFailed) -> ServerUnreachable:
         sentence = str(error) or type(error).__name__
         self._log_change("", sentence)
         return ServerUnreachable(sentence, answered=False)
@@ -267,12 +267,12 @@ def _bearer(shown: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {shown}"}
 
 
-def _problem(answer: httpx2.Response) -> tuple[str, str]:
+def _problem(status: int, content: bytes) -> tuple[str, str]:
     try:
-        body = orjson.loads(answer.content)
-        return str(body.get("kind", "")), str(body.get("description") or body.get("name") or answer.status_code)
+        body = orjson.loads(content)
+        return str(body.get("kind", "")), str(body.get("description") or body.get("name") or status)
     except (ValueError, AttributeError):
-        return "", answer.text[:200]
+        return "", content.decode(errors="replace")[:200]
 
 
 def _refused(status: int) -> Callable[[str], Exception]:

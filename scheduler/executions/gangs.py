@@ -23,7 +23,10 @@ from scheduler.store.jobs import jobs
 
 @dataclass(frozen=True, slots=True)
 class EndedExecution:
-    """One execution that has ended: how, and with which error if it failed. For a gang, the member that decides for all."""
+    """One execution that has ended: how, and with which error if it failed. For a gang, the member that decides for all.
+
+    With `charge` its try is still to be charged, with the move of its job.
+    """
 
     execution_id: ExecutionId
     job_id: JobId
@@ -32,6 +35,7 @@ class EndedExecution:
     outcome: Outcome
     error: errors_by_name.NamedError | None = None
     message: str | None = None
+    charge: bool = False
 
 
 def over(

@@ -16,21 +16,24 @@ from sqlalchemy import Connection
 from scheduler import wire
 from scheduler.identifiers import ExecutionId, JobId, NodeId
 from scheduler.rules.lifecycle.outcome import Outcome
+from scheduler.runtime import Runtime
 from scheduler.store.executions import executions, task_specs
 from scheduler.store.executions import launch_failures as store
 from scheduler.store.jobs import jobs
 from scheduler.store.nodes import nodes
 
 
-def lock_or_reset(tx: Connection, node_id: NodeId, reports: Sequence[wire.ExecutionReport]) -> None:
-    """Lock the node's row if launches failed, to count them later; reset the count if a launch worked.
-
-    Call this first: `nodes.lost` too locks the node before the jobs.
-    """
+def lock(tx: Connection, node_id: NodeId, reports: Sequence[wire.ExecutionReport]) -> None:
+    """Lock the node's row if launches failed, to count them later. Call this first: `nodes.lost` too locks the node before the jobs."""
     if any(map(_failed, reports)):
         nodes.lock(tx, node_id)
-    elif any(map(_has_run, reports)):
-        store.clear(tx, node_id)
+
+
+def reset(rt: Runtime, node_id: NodeId, reports: Sequence[wire.ExecutionReport], *, is_suspected: bool) -> None:
+    """Begin to count anew if a launch worked on a node that is under suspicion. Call it after the commit: the node comes before its jobs."""
+    if is_suspected and any(map(_has_run, reports)) and not any(map(_failed, reports)):
+        with rt.db.begin() as tx:
+            store.clear(tx, node_id)
 
 
 def count(

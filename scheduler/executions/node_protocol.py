@@ -74,11 +74,11 @@ def beat(rt: Runtime, message: wire.HeartbeatBody, *, by_token: bool = False) ->
                 if p.phases
             ]
             executions.note_phases(tx, message.node_id, phases, by_token=by_token)
-        flags = nodes.flags(tx, message.node_id)
-        rows = executions.instructions(tx, message.node_id)
-    if changed or flags.is_silent:
+        is_silent = nodes.flags(tx, message.node_id).is_silent
+        news = executions.news(tx, message.node_id)
+    if changed or is_silent:
         rt.nudge("tick")
-    return _answer(message.epoch, rows, drain=flags.is_draining)
+    return _answer(message.epoch, news.instructions, drain=news.is_draining)
 
 
 def claim(rt: Runtime, message: wire.ClaimBatch) -> wire.ClaimAnswer:
@@ -87,7 +87,7 @@ def claim(rt: Runtime, message: wire.ClaimBatch) -> wire.ClaimAnswer:
     A repeat with the same token is granted again and charges nothing. Under an old epoch everything is refused. What was
     placed ahead of room is charged when it starts.
     """
-    with rt.db.begin() as tx:
+    with rt.moves.begin() as tx:
         ids = [c.execution_id for c in message.claims]
         locked, rows = _lock(tx, ids)
         answer, awaited = claims.grant(tx, rt, (message.node_id, message.epoch), message.claims, locked, rows)
@@ -103,10 +103,12 @@ def report(rt: Runtime, message: wire.ReportBatch) -> wire.ReportAnswer:
     node discards their outputs.
     """
     said = list({r.execution_id: r for r in message.reports}.values())
-    with rt.db.begin() as tx:
-        launch_failures.lock_or_reset(tx, message.node_id, said)
+    with rt.moves.begin() as tx:
+        launch_failures.lock(tx, message.node_id, said)
         locked, rows = _lock(tx, [r.execution_id for r in said])
         taken = reports.take(tx, rt, message.node_id, said, locked, rows, message.now)
+        is_suspected = executions.news(tx, message.node_id).is_suspected
+    launch_failures.reset(rt, message.node_id, said, is_suspected=is_suspected)
     if taken.live:
         rt.nudge("tick")
     rt.ring(taken.to_ring)
@@ -122,14 +124,15 @@ def exchange(rt: Runtime, message: wire.NodeExchange) -> wire.ExchangeAnswer:
     """
     said = list({r.execution_id: r for r in message.reports}.values())
     begun = list({s.execution_id: s for s in message.starts}.values())
-    with rt.db.begin() as tx:
-        launch_failures.lock_or_reset(tx, message.node_id, said)
+    with rt.moves.begin() as tx:
+        launch_failures.lock(tx, message.node_id, said)
         locked, rows = _lock(tx, [one.execution_id for one in (*said, *begun, *message.claims)])
         taken = reports.take(tx, rt, message.node_id, said, locked, rows, message.now)
         overdrawn, started = _start(tx, message, begun, rows)
         answer, awaited = claims.grant(tx, rt, (message.node_id, message.epoch), message.claims, locked, rows)
-        flags = nodes.flags(tx, message.node_id)
-        news = _answer(message.epoch, executions.instructions(tx, message.node_id), drain=flags.is_draining)
+        heard = executions.news(tx, message.node_id)
+    news = _answer(message.epoch, heard.instructions, drain=heard.is_draining)
+    launch_failures.reset(rt, message.node_id, said, is_suspected=heard.is_suspected)
     if started or awaited or (taken.live and (message.hungry or _matters(taken.live, locked, rows))):
         rt.nudge("tick")
     rt.ring(taken.to_ring)
@@ -146,7 +149,7 @@ def store_output(rt: Runtime, message: wire.OutputChunks, *, by_token: bool = Fa
     Pieces of executions that the node has not claimed with this token are dropped; with `by_token` (an agent of the
     release before) those of executions of other nodes.
     """
-    with rt.db.begin() as tx:
+    with rt.moves.begin() as tx:
         tx.exec_driver_sql("SET LOCAL synchronous_commit = off")
         output.append(tx, message.node_id, message.chunks, by_token=by_token)
 
@@ -181,7 +184,7 @@ def _lock(
     ids = set(ids)
     if not ids:
         return {}, {}
-    return jobs.lock(tx, executions.jobs_of(tx, ids)), executions.lock(tx, ids)
+    return jobs.lock_of(tx, ids), executions.lock(tx, ids)
 
 
 def _start(

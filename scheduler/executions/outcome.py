@@ -69,7 +69,7 @@ def _decide(rt: Runtime, job: jobs.LockedJob, end: EndedExecution, wish: RetryPo
     step = jobs.JobMove(end.job_id, end.attempt, node_id=end.node_id, reason=end.message)
     match end.outcome:
         case Outcome.COMPLETED:
-            return JobEvent.COMPLETE, step
+            return JobEvent.COMPLETE, replace(step, charge=end.charge)
         case Outcome.RETURNED | Outcome.CANCELED:  # the job of a cancelled one is CANCELED by now, and does not move
             return JobEvent.GIVE_BACK, step
         case Outcome.WITHDRAWN:

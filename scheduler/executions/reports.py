@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 from sqlalchemy import Connection
 
 from scheduler import wire
-from scheduler.data_sets import completing, preparing
+from scheduler.data_sets import completing
 from scheduler.data_sets.completing import CheckedResults
 from scheduler.documents import DataEntry, JobResults
 from scheduler.executions import launch_failures, outcome
@@ -17,7 +17,7 @@ from scheduler.executions.gangs import EndedExecution
 from scheduler.identifiers import ExecutionId, JobId, NodeId, ProjectId, RevisionId
 from scheduler.rules.explain import preemption_messages
 from scheduler.rules.lifecycle import failures
-from scheduler.rules.lifecycle.moves import ExecutionEvent, ExecutionStatus
+from scheduler.rules.lifecycle.moves import ExecutionEvent, ExecutionStatus, JobStatus
 from scheduler.rules.lifecycle.outcome import Outcome, StopReason, move_of
 from scheduler.runtime import Runtime
 from scheduler.store.admin import errors_by_name
@@ -25,6 +25,7 @@ from scheduler.store.executions import executions, output, outputs, task_specs
 from scheduler.store.jobs import jobs
 
 LockedRows = Mapping[ExecutionId, executions.LockedExecution]
+KnownErrors = Mapping[ProjectId | None, Mapping[str, errors_by_name.NamedError]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,24 +99,22 @@ def _end(
     now: float | None,
 ) -> list[str]:
     """Record how executions ended and move their jobs; return the nodes to ring."""
-    mappings = task_specs.error_mappings(tx, {locked[rows[r.execution_id].job_id].revision_id for r in live})
-    owners = [mapping.owner for mapping in mappings.values() if mapping.owner is not None]
-    errors = errors_by_name.seen_by(tx, owners)
     ends: dict[ExecutionEvent, list[executions.ExecutionEnd]] = {}
     settled: list[EndedExecution] = []
-    checked = _checked(tx, locked, rows, live, mappings)
-    for reported in live:
+    checked = _checked(tx, locked, rows, live)
+    as_checked = [_as_checked(reported, checked) for reported in live]
+    mappings, errors = _errors_meant(tx, locked, rows, as_checked)
+    for reported, r in zip(live, as_checked, strict=True):
         row, error = rows[reported.execution_id], None
-        r = _as_checked(reported, checked)
         if r.outcome is Outcome.FAILED:
             error = _error_of(r, mappings[locked[row.job_id].revision_id], errors)
         ends.setdefault(move_of(r.outcome), []).append(_end_of(row, r, error, reported.digest(), now))
-        settled.append(_settled(row, r, error))
+        settled.append(_settled(row, r, error, charge=_completes_uncharged(locked[row.job_id], row, r)))
     executions.end(tx, ExecutionEvent.SUCCEED, ends.get(ExecutionEvent.SUCCEED, []))
     executions.end(tx, ExecutionEvent.BREAK, ends.get(ExecutionEvent.BREAK, []))
     executions.end(tx, ExecutionEvent.STOP, ends.get(ExecutionEvent.STOP, []))
     executions.give_back(tx, ends.get(move_of(Outcome.UNSTARTED), []))
-    locked = _charged(tx, locked, rows, live)
+    locked = _charged(tx, locked, rows, live, {end.job_id for end in settled if end.charge})
     done = outcome.settle(tx, rt, locked, settled, actor="node")
     _publish(tx, done.completed, live)
     completing.record(tx, checked, [*done.completed.values()])
@@ -127,14 +126,12 @@ def _checked(
     locked: Mapping[JobId, jobs.LockedJob],
     rows: LockedRows,
     live: Iterable[wire.ExecutionReport],
-    mappings: Mapping[RevisionId, task_specs.ExitCodeErrors],
 ) -> CheckedResults:
     """Return what the results of data sets' jobs are worth, among these reports."""
     ended = {
         r.execution_id: (rows[r.execution_id].job_id, r.properties)
         for r in live
-        if r.outcome is Outcome.COMPLETED
-        and mappings[locked[rows[r.execution_id].job_id].revision_id].type_name in preparing.TYPE_NAMES
+        if r.outcome is Outcome.COMPLETED and locked[rows[r.execution_id].job_id].of_data_set
     }
     return completing.check(tx, ended) if ended else completing.NOTHING
 
@@ -147,23 +144,48 @@ def _as_checked(r: wire.ExecutionReport, checked: CheckedResults) -> wire.Execut
     return r.model_copy(update={"outcome": Outcome.FAILED, "error": refused.error, "message": refused.message})
 
 
+def _errors_meant(
+    tx: Connection,
+    locked: Mapping[JobId, jobs.LockedJob],
+    rows: LockedRows,
+    reports: Iterable[wire.ExecutionReport],
+) -> tuple[Mapping[RevisionId, task_specs.ExitCodeErrors], KnownErrors]:
+    """Return what exit codes of failed tries mean, by the revision of their types, and all errors that they may name."""
+    failed = {locked[rows[r.execution_id].job_id].revision_id for r in reports if r.outcome is Outcome.FAILED}
+    if not failed:
+        return {}, {}
+    mappings = task_specs.error_mappings(tx, failed)
+    owners = [mapping.owner for mapping in mappings.values() if mapping.owner is not None]
+    return mappings, errors_by_name.seen_by(tx, owners)
+
+
+def _completes_uncharged(job: jobs.LockedJob, row: executions.LockedExecution, r: wire.ExecutionReport) -> bool:
+    """Whether a try that began ahead completes its job: then it is charged by the statement that says so."""
+    is_live = job.status == JobStatus.RUNNING and job.attempt == row.attempt and not job.is_gang
+    return is_live and row.status == ExecutionStatus.AHEAD and r.outcome is Outcome.COMPLETED
+
+
 def _charged(
-    tx: Connection, locked: dict[JobId, jobs.LockedJob], rows: LockedRows, live: Iterable[wire.ExecutionReport]
+    tx: Connection,
+    locked: dict[JobId, jobs.LockedJob],
+    rows: LockedRows,
+    live: Iterable[wire.ExecutionReport],
+    later: Collection[JobId],
 ) -> dict[JobId, jobs.LockedJob]:
-    """Charge the tries that began ahead and are told with their end; return all jobs as they are now."""
+    """Charge the tries that began ahead and are told with their end, but for those of jobs that `later` has; return all jobs as they are now."""
     begun = [
         locked[rows[r.execution_id].job_id]
         for r in live
         if rows[r.execution_id].status == ExecutionStatus.AHEAD and r.outcome is not Outcome.UNSTARTED
     ]
-    jobs.charge(tx, [job.id for job in begun])
+    jobs.charge(tx, [job.id for job in begun if job.id not in later])
     return locked | {job.id: replace(job, num_exes=job.num_exes + 1, charged=True) for job in begun}
 
 
 def _error_of(
     r: wire.ExecutionReport,
     mapped: task_specs.ExitCodeErrors,
-    errors: Mapping[ProjectId | None, Mapping[str, errors_by_name.NamedError]],
+    errors: KnownErrors,
 ) -> errors_by_name.NamedError:
     """Return the error of a failed try: a name that the node gives is the installation's, an exit code means the type's own."""
     known = errors[None if r.error is not None else mapped.owner]
@@ -176,10 +198,10 @@ def _error_of(
 
 
 def _settled(
-    row: executions.LockedExecution, r: wire.ExecutionReport, error: errors_by_name.NamedError | None
+    row: executions.LockedExecution, r: wire.ExecutionReport, error: errors_by_name.NamedError | None, *, charge: bool
 ) -> EndedExecution:
     why = _given_back(row, r) or r.message or None
-    return EndedExecution(row.id, row.job_id, row.attempt, row.node_id, r.outcome, error, why)
+    return EndedExecution(row.id, row.job_id, row.attempt, row.node_id, r.outcome, error, why, charge=charge)
 
 
 def _given_back(row: executions.LockedExecution, r: wire.ExecutionReport) -> str | None:

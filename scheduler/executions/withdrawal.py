@@ -48,7 +48,7 @@ def withdraw_late(rt: Runtime) -> int:
             return 0
         why = f"not claimed within {rt.settings.claim_deadline_s:g} s"
         nodes.lock_all(tx, late.values())
-        locked = jobs.lock(tx, executions.jobs_of(tx, late))
+        locked = jobs.lock_of(tx, late)
         withdrawn = _withdraw(tx, rt, locked, executions.lock(tx, late).values(), why)
         _hold_hopeless(tx, rt, locked, withdrawn.ended)
         for node_id, count in sorted(Counter(end.node_id for end in withdrawn.ended).items()):
@@ -66,7 +66,7 @@ def withdraw_from_draining(tx: Connection, rt: Runtime, node_id: NodeId, why: st
     ids = executions.of_node(tx, node_id)
     if not ids:
         return Withdrawn()
-    locked = jobs.lock(tx, executions.jobs_of(tx, ids))
+    locked = jobs.lock_of(tx, ids)
     withdrawn = _withdraw(tx, rt, locked, executions.lock(tx, ids).values(), why)
     pools.excuse(tx, [end.job_id for end in withdrawn.ended if not locked[end.job_id].charged])
     return withdrawn
@@ -103,7 +103,7 @@ def recall(tx: Connection, rt: Runtime, ids: Iterable[ExecutionId], why: str) ->
     wanted = list(ids)
     if not wanted:
         return []
-    locked = jobs.lock(tx, executions.jobs_of(tx, wanted), wait=False)
+    locked = jobs.lock_of(tx, wanted, wait=False)
     rows = [row for row in executions.lock(tx, _of(tx, wanted, locked)).values() if row.is_ahead]
     unclaimed = [row for row in rows if row.status == ExecutionStatus.QUEUED]
     ended = end_unstarted(tx, unclaimed, why)

@@ -39,14 +39,22 @@ class TickResult:
     plan: Plan = field(default_factory=Plan)
 
 
-def tick(rt: Runtime, state: ClusterState, term: Term, deliver: Callable[[DispatchBatch], None]) -> TickResult:
-    """Place what can be placed now, at most `tick_limit` jobs.
+def tick(
+    rt: Runtime,
+    state: ClusterState,
+    term: Term,
+    deliver: Callable[[DispatchBatch], None],
+    resolve: Callable[[], None] = lambda: None,
+) -> TickResult:
+    """Place what can be placed now, at most `tick_limit` jobs. `resolve` is called first where needs of jobs have changed.
 
     Raises TermOver if another scheduler leads. After any other exception the cluster state is in doubt: make a new one.
     """
     # 1. Read.
-    with rt.db.begin() as tx:
-        state.refresh(tx)
+    refresh(rt, state)
+    if state.needs_changed:
+        resolve()
+        refresh(rt, state)
     # 2. Decide.
     snapshot = state.snapshot()
     plan = place(snapshot, state.now, state.chance(), limit=rt.settings.tick_limit)
@@ -67,13 +75,23 @@ def tick(rt: Runtime, state: ClusterState, term: Term, deliver: Callable[[Dispat
     return TickResult(plan=plan)
 
 
+def refresh(rt: Runtime, state: ClusterState) -> None:
+    """Bring the cluster state up to date: by one statement that commits by itself, but for the first time."""
+    if state.is_read:
+        with rt.keyed.connect() as tx:
+            state.refresh(tx)
+    else:
+        with rt.db.begin() as tx:
+            state.refresh(tx)
+
+
 def _commit(rt: Runtime, state: ClusterState, term: Term, plan: Plan) -> list[plans.CommittedPlacement]:
     """Commit the plan and take it over into the cluster state; return the placements that are still valid."""
     shapes = {p.shape_id: state.queue.groups[p.shape_id].shape for p in plan.placements}
-    with rt.db.begin() as tx:
-        if not lease.fence(tx, term):
+    with rt.moves.begin() as tx:
+        placed = plans.commit(tx, plan.placements, shapes, lease_s=rt.settings.lease_s, term=term)
+        if not placed and not lease.fence(tx, term):
             raise TermOver
-        placed = plans.commit(tx, plan.placements, shapes, lease_s=rt.settings.lease_s)
         lost = sorted({p.job_id for p in plan.placements} - {p.job_id for p in placed})
         if lost:
             state.reread(tx, lost)

@@ -13,13 +13,11 @@ from scheduler.leader import rest
 from scheduler.leader.dispatch import DispatchBatch
 from scheduler.leader.leadership import Leadership
 from scheduler.leader.report import LeaderReport
-from scheduler.leader.rest import LeaderRest
+from scheduler.leader.rest import LeaderRest, TickPace
 from scheduler.leader.tick import TermOver, TickResult, tick
 from scheduler.log import log
 from scheduler.resolver import resolver
 from scheduler.runtime import Runtime
-
-_LONGEST_REST_S = 0.1
 
 
 class TickLoop:
@@ -38,7 +36,7 @@ class TickLoop:
         self.stopped = threading.Event()
         self._state = ClusterState(rt.settings)
         self._state_lock = threading.Lock()
-        self._rest_until = 0.0
+        self._pace = TickPace()
         self.rest = LeaderRest(rt.settings, lambda: leadership.term is not None and self.is_idle)
 
     @contextmanager
@@ -64,14 +62,14 @@ class TickLoop:
         term = self._leadership.term
         if term is None:
             return self._rt.settings.tick_poll_s
-        # Under load many small ends come one after another; a pause as long as the last tick lets them gather, and
-        # leaves half a core to those who do the work. After a quiet moment there is no pause.
-        self.stopped.wait(max(0.0, self._rest_until - self._monotonic()))
+        self.stopped.wait(self._pace.owed_s(self._monotonic()))
         began = self._monotonic()
         with self._state_lock:
             try:
-                more = resolver.resolve(self._rt, term)
-                result = tick(self._rt, self._state, term, self._deliver)
+                left: list[bool] = []
+                result = tick(
+                    self._rt, self._state, term, self._deliver, lambda: left.append(resolver.resolve(self._rt, term))
+                )
                 ended = self._monotonic()
                 self._report.update(self._state, result, ended - began, ended)
             except TermOver:
@@ -80,11 +78,11 @@ class TickLoop:
             except Exception:
                 self._state = ClusterState(self._rt.settings)
                 raise
-        self._rest_until = ended + min(ended - began, _LONGEST_REST_S)
+        self._pace.spend(began, ended)
         self._report.count(result)
         if result.placed:
             log.info(TICK, placed=result.placed, lost=result.lost, ms=round((ended - began) * 1000, 1))
-        return 0.0 if more else self._until_next(result, ended - began)
+        return 0.0 if any(left) else self._until_next(result, ended - began)
 
     def _until_next(self, result: TickResult, tick_s: float) -> float:
         """Return the seconds until there may be something to place: none if this tick stopped at its limit."""

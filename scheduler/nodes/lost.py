@@ -79,7 +79,7 @@ def lose_executions(
     ids = list(execution_ids)
     if not ids:
         return []
-    locked = jobs.lock(tx, executions.jobs_of(tx, ids))
+    locked = jobs.lock_of(tx, ids)
     rows = [row for row in executions.lock(tx, ids).values() if not row.released]
     error = errors_by_name.common(tx)[NODE_LOST]
     withdrawn = withdrawal.end_unclaimed(tx, rows, why)

@@ -38,7 +38,7 @@ def swapped(
     executions.claim(tx, [], node_id=epoch, epoch=node)  # wrong
     executions.withdraw(tx, [(attempt, execution)], "why")  # wrong
     executions.ExecutionEnd(attempt, execution)  # wrong
-    executions.jobs_of(tx, [job])  # wrong
+    jobs.lock_of(tx, [job])  # wrong
     jobs.lock(tx, [execution])  # wrong
     jobs.JobMove(attempt, job)  # wrong
     preemptions.record(tx, {execution: job}, reason=StopReason.PREEMPTED)  # wrong

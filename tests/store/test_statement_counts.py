@@ -6,9 +6,14 @@ import pytest
 
 from tests.support.api import Api
 from tests.support.cluster import Cluster
-from tests.support.counted import counted
+from tests.support.counted import StatementCount, counted
 
 COMMAND = {"command": ["/bin/true"]}
+
+
+def _own(count: StatementCount) -> list[tuple[str, bool]]:
+    """Leave out who calls, which is read once a second: on a busy machine that is within one request."""
+    return [one for one in count.statements if "t.last_used" not in one[0]]
 
 
 @pytest.fixture
@@ -25,18 +30,19 @@ def test_a_submission_is_one_statement_beside_what_it_is_checked_against(warm: A
     warm.a_job()  # reads the nodes, which are known for two seconds
     with counted() as count:
         assert warm.with_headers(Idempotency_Key="k").post("/jobs/", COMMAND).status_code == 201
-    assert len(count) <= 4, str(count)  # project, type, the job with its key, the answer
-    assert sum("INSERT" in text for text, _ in count.statements) == 1
+    own = _own(count)
+    assert len(own) <= 4, str(count)  # project, type, the job with its key, the answer
+    assert sum("INSERT" in text for text, _ in own) == 1
 
 
 def test_a_detail_is_one_statement(warm: Api) -> None:
     job_id = warm.a_job()["id"]
     with counted() as count:
         warm.get(f"/jobs/{job_id}/")
-    assert len(count) == 1, str(count)
+    assert len(_own(count)) == 1, str(count)
 
 
-LONE_JOB = {"statements": 34, "transactions": 9}
+LONE_JOB = {"statements": 20, "transactions": 9}
 """What it takes now, and may not grow. The aim is 16 and 6: claim, start, end and tick are to come together."""
 
 
@@ -52,6 +58,6 @@ def test_a_lone_job_from_submission_to_its_end(warm: Api, cluster: Cluster) -> N
             cluster.report(node, ref)
             cluster.tick()
         assert cluster.job(job_id).status == "COMPLETED"
-    own = [one for one in count.statements if "ORDER BY attempt DESC LIMIT 1" not in one[0]]  # the test's own question
+    own = [one for one in _own(count) if "ORDER BY attempt DESC LIMIT 1" not in one[0]]  # the test's own question
     assert len(own) <= LONE_JOB["statements"], f"{len(own)}\n{count}"
     assert sum(begins for _, begins in own) <= LONE_JOB["transactions"], str(count)

@@ -73,7 +73,13 @@ class NodeInstruction(NamedTuple):
     cancel_grace_s: float | None
 
 
-_JOBS_OF = text("SELECT DISTINCT job_id FROM executions WHERE id = ANY(:ids)")
+class NodeNews(NamedTuple):
+    """What is new for a node. `is_suspected`: failed launches are held against it."""
+
+    instructions: Sequence[NodeInstruction] = ()
+    is_draining: bool = False
+    is_suspected: bool = False
+
 
 _READ = """
     SELECT id, job_id, attempt, node_id, node_epoch, status, is_ahead, claim_token, digest, cancel_requested, preempted_for, lease_s,
@@ -209,20 +215,19 @@ _RUNNING_ON = text("""
     WHERE node_id = :node_id AND released_at IS NULL AND status IN ('RUNNING', 'AHEAD')
 """)
 
-_INSTRUCTIONS = text("""
-    SELECT id, attempt, status, cancel_requested, cancel_grace_s
-    FROM executions
-    WHERE node_id = :node_id
-      AND released_at IS NULL
-      AND (status = 'QUEUED' OR cancel_requested IS NOT NULL)
-    ORDER BY id
-    LIMIT 5000
+_NEWS = text("""
+    SELECT n.is_draining, n.launch_failures > 0 OR n.launch_suspects <> '{}' AS is_suspected,
+           x.id, x.attempt, x.status, x.cancel_requested, x.cancel_grace_s
+    FROM nodes n
+    LEFT JOIN LATERAL (
+        SELECT id, attempt, status, cancel_requested, cancel_grace_s
+        FROM executions
+        WHERE node_id = n.id AND released_at IS NULL AND (status = 'QUEUED' OR cancel_requested IS NOT NULL)
+        ORDER BY id
+        LIMIT 5000
+    ) AS x ON true
+    WHERE n.id = :node_id
 """)
-
-
-def jobs_of(tx: Connection, ids: Iterable[ExecutionId]) -> list[JobId]:
-    """Return the jobs these executions belong to; the job rows are what a verb locks first."""
-    return list(tx.execute(_JOBS_OF, {"ids": list(ids)}).scalars())
 
 
 def lock(tx: Connection, ids: Iterable[ExecutionId]) -> dict[ExecutionId, LockedExecution]:
@@ -358,9 +363,11 @@ def running_on(tx: Connection, node_id: NodeId) -> list[ClaimedExecution]:
     return records.read_all(ClaimedExecution, tx.execute(_RUNNING_ON, {"node_id": node_id}))
 
 
-def instructions(tx: Connection, node_id: NodeId) -> list[NodeInstruction]:
-    """Return what the answer to a node's heartbeat says: executions to stop, and placements it has not claimed yet."""
-    return records.read_all(NodeInstruction, tx.execute(_INSTRUCTIONS, {"node_id": node_id}))
+def news(tx: Connection, node_id: NodeId) -> NodeNews:
+    """Return what the answer to a node's heartbeat says: executions to stop, placements it has not claimed yet, and whether it drains."""
+    rows = tx.execute(_NEWS, {"node_id": node_id}).all()
+    found = [NodeInstruction(*row[2:]) for row in rows if row.id is not None]
+    return NodeNews(found, is_draining=rows[0].is_draining, is_suspected=rows[0].is_suspected) if rows else NodeNews()
 
 
 def _read(tx: Connection, statement: TextClause, ids: Iterable[ExecutionId]) -> dict[ExecutionId, LockedExecution]:

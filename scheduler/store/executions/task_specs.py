@@ -45,7 +45,7 @@ _FILES = text("""
 
 
 _MAPPINGS = text("""
-    SELECT r.id, COALESCE(r.definition -> 'exit_codes', '{}') AS exit_codes, t.project_id, t.name AS type_name
+    SELECT r.id, COALESCE(r.definition -> 'exit_codes', '{}') AS exit_codes, t.project_id
     FROM job_type_revisions r JOIN job_types t ON t.id = r.job_type_id
     WHERE r.id = ANY(:ids)
 """)
@@ -94,7 +94,6 @@ class ExitCodeErrors(NamedTuple):
 
     exit_codes: dict[str, str]
     owner: ProjectId | None
-    type_name: str
 
 
 class StoredFile(NamedTuple):
@@ -133,4 +132,4 @@ def programs(tx: Connection, job_ids: Iterable[JobId]) -> list[str]:
 def error_mappings(tx: Connection, revision_ids: Iterable[RevisionId]) -> dict[RevisionId, ExitCodeErrors]:
     """Return for each revision which exit code means which error, and whose errors are meant."""
     rows = tx.execute(_MAPPINGS, {"ids": sorted(revision_ids)})
-    return {row.id: ExitCodeErrors(row.exit_codes, row.project_id, row.type_name) for row in rows}
+    return {row.id: ExitCodeErrors(row.exit_codes, row.project_id) for row in rows}

@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, CursorResult, TextClause, text
 
-from scheduler.identifiers import Attempt, ErrorId, JobId, NodeId, ProjectId, RevisionId
+from scheduler.identifiers import Attempt, ErrorId, ExecutionId, JobId, NodeId, ProjectId, RevisionId
 from scheduler.rules.lifecycle.moves import JOB_MOVES, TOLD, JobEvent, JobStatus
 from scheduler.store import large_batches
 
 
 @dataclass(frozen=True, slots=True)
 class JobMove:
-    """One job to move, at the attempt the mover speaks for; the rest is taken where the event needs it."""
+    """One job to move, at the attempt the mover speaks for; the rest is taken where the event needs it.
+
+    With `charge` its try is charged by the same statement: for COMPLETE, of a job that is no gang.
+    """
 
     job_id: JobId
     attempt: Attempt
@@ -27,6 +30,7 @@ class JobMove:
     delay_s: float = 0.0
     max_tries: int | None = None
     reason: str | None = None
+    charge: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class LockedJob:
     project_id: ProjectId
     revision_id: RevisionId
     followers: int
+    of_data_set: bool
 
     @property
     def is_gang(self) -> bool:
@@ -54,13 +59,16 @@ class LockedJob:
 
 _READ = """
     SELECT id, status, attempt, num_exes, forgiven, max_tries, withdrawals, members,
-           started IS NOT NULL AS charged, project_id, revision_id, followers
+           started IS NOT NULL AS charged, project_id, revision_id, followers,
+           EXISTS (SELECT FROM data_set_jobs d WHERE d.job_id = jobs.id) AS of_data_set
     FROM jobs
     WHERE id = ANY(:ids)
     ORDER BY id
     FOR NO KEY UPDATE
 """
 _LOCK, _LOCK_IDLE = text(_READ), text(f"{_READ} SKIP LOCKED")
+_OF = _READ.replace("id = ANY(:ids)", "id IN (SELECT job_id FROM executions WHERE id = ANY(:ids))")
+_LOCK_OF, _LOCK_IDLE_OF = text(_OF), text(f"{_OF} SKIP LOCKED")
 
 _NEW_ROUND = """round = j.round + 1, max_tries = j.num_exes - j.forgiven + COALESCE(v.max_tries, 1),
         started = NULL, ended = NULL, error_id = NULL, node_id = NULL, withdrawals = 0, is_skipped = false,
@@ -79,7 +87,11 @@ _CHANGES: dict[JobEvent, str] = {
     JobEvent.HAND_BACK: "node_id = NULL, started = NULL",
     JobEvent.RETRY: """node_id = NULL, started = NULL, queued = now(), avoid_nodes = ARRAY[v.node_id], withdrawals = 0,
         not_before = now() + make_interval(secs => v.delay_s)""",
-    JobEvent.COMPLETE: "ended = now(), result_attempt = j.attempt, percent = 100",
+    JobEvent.COMPLETE: """ended = now(), result_attempt = j.attempt, percent = 100, num_exes = j.num_exes + v.charge,
+        withdrawals = CASE WHEN v.charge = 1 THEN 0 ELSE j.withdrawals END,
+        started = CASE WHEN v.charge = 0 THEN j.started
+                       ELSE COALESCE((SELECT x.started FROM executions x
+                                      WHERE x.job_id = j.id AND x.attempt = j.attempt AND x.member = 0), now()) END""",
     JobEvent.FAIL: "ended = now(), error_id = v.error_id",
     JobEvent.CANCEL: "ended = now(), error_id = NULL",
     JobEvent.REQUEUE: f"{_NEW_ROUND}, queued = now()",
@@ -97,10 +109,10 @@ _CHANGES: dict[JobEvent, str] = {
 # how many jobs stand in a status: having just seen none there, it went through all steps for each job. So the status is hidden from it.
 _STEP = """unnest(CAST(:ids AS bigint[]), CAST(:attempts AS int[]), CAST(:node_ids AS bigint[]),
                     CAST(:error_ids AS bigint[]), CAST(:delays AS float8[]), CAST(:max_tries AS int[]),
-                    CAST(:reasons AS text[]))
-             AS u (id, attempt, node_id, error_id, delay_s, max_tries, reason)"""
+                    CAST(:reasons AS text[]), CAST(:charges AS int[]))
+             AS u (id, attempt, node_id, error_id, delay_s, max_tries, reason, charge)"""
 _MOVE = f"""
-    WITH v AS MATERIALIZED (
+    WITH {{first}}v AS MATERIALIZED (
         SELECT u.*, {{before}} AS "from" FROM {_STEP}{{joined}}
     ), moved AS (
         UPDATE jobs j
@@ -131,8 +143,15 @@ _WHOM = {
 }
 
 # Two schedulers may hold the same plan, and an earlier try may not be dead yet: placement asks once more.
+# A job that somebody holds is passed over, and the next tick looks at it again.
+_FIRST = {
+    JobEvent.PLACE: """free AS MATERIALIZED (
+        SELECT id FROM jobs WHERE id = ANY(:ids) AND status = 'QUEUED' ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+    ), """
+}
 _GUARDS = {
     JobEvent.PLACE: """
+          AND j.id IN (SELECT id FROM free)
           AND NOT j.is_held
           AND j.num_exes < j.max_tries + j.forgiven
           AND NOT EXISTS (SELECT FROM executions x WHERE x.job_id = j.id AND x.released_at IS NULL)"""
@@ -142,11 +161,11 @@ _GUARDS = {
 def _statement(event: JobEvent) -> TextClause:
     whom = _WHOM.get(event, _FOLLOWED if event in TOLD else None)
     told = "" if whom is None else _TOLD.format(whom=whom)
-    first, *others = JOB_MOVES[event].sources
-    before, joined = ("b.status", " JOIN jobs b ON b.id = u.id") if others else (f"'{first}'", "")
-    return text(
-        _MOVE.format(changes=_CHANGES[event], guard=_GUARDS.get(event, ""), told=told, before=before, joined=joined)
-    )
+    source, *others = JOB_MOVES[event].sources
+    before, joined = ("b.status", " JOIN jobs b ON b.id = u.id") if others else (f"'{source}'", "")
+    first, guard = _FIRST.get(event, ""), _GUARDS.get(event, "")
+    changes = _CHANGES[event]
+    return text(_MOVE.format(first=first, changes=changes, guard=guard, told=told, before=before, joined=joined))
 
 
 _STATEMENTS: dict[JobEvent, TextClause] = {event: _statement(event) for event in JobEvent}
@@ -157,7 +176,15 @@ def lock(tx: Connection, ids: Iterable[JobId], *, wait: bool = True) -> dict[Job
 
     Without `wait` those are left out too that somebody else has locked.
     """
-    rows = tx.execute(_LOCK if wait else _LOCK_IDLE, {"ids": sorted(set(ids))})
+    return _locked(tx.execute(_LOCK if wait else _LOCK_IDLE, {"ids": sorted(set(ids))}))
+
+
+def lock_of(tx: Connection, execution_ids: Iterable[ExecutionId], *, wait: bool = True) -> dict[JobId, LockedJob]:
+    """Lock the jobs of these executions as `lock` does; the job rows are what a verb locks first."""
+    return _locked(tx.execute(_LOCK_OF if wait else _LOCK_IDLE_OF, {"ids": sorted(set(execution_ids))}))
+
+
+def _locked(rows: CursorResult[tuple[object, ...]]) -> dict[JobId, LockedJob]:
     return {row.id: LockedJob(**{**row._mapping, "status": JobStatus(row.status)}) for row in rows}  # noqa: SLF001
 
 
@@ -178,6 +205,7 @@ def move(tx: Connection, event: JobEvent, steps: Sequence[JobMove], actor: str) 
         "delays": [step.delay_s for step in steps],
         "max_tries": [step.max_tries for step in steps],
         "reasons": [step.reason for step in steps],
+        "charges": [int(step.charge) for step in steps],
         "sources": sorted(move_.sources),
         "target": move_.target,
         "event": event,

@@ -38,14 +38,14 @@ _AT_LEISURE = text("""
     SELECT set_config('statement_timeout', :most, true), set_config('idle_in_transaction_session_timeout', :most, true)
 """)
 
-_WATERMARK = text("""
+_MARK = """
     SELECT pg_current_snapshot()::text AS seen,
            concat(pg_postmaster_start_time(), ' ', pg_stat_get_bgwriter_stat_reset_time()) AS life,
            extract(epoch FROM clock_timestamp())::float8 AS now,
-           is_paused, queue_mode, preemption, reservations, claims
-    FROM leader
-    WHERE name = 'scheduler'
-""")
+           is_paused, queue_mode, preemption, reservations, claims, EXISTS (SELECT FROM need_changes) AS needs_changed
+"""
+_LEADER = "FROM leader WHERE name = 'scheduler'"
+_WATERMARK = text(f"{_MARK} {_LEADER}")
 
 _JOB = """
     SELECT id, shape_id, status, attempt, avoid_nodes, is_held, hold_reason,
@@ -59,7 +59,7 @@ _SINCE = f"({{0}}{_NEW} OR {{0}}{_OPEN})"
 # Two ranges of one index, and "IS TRUE" leaves the planner no other: with statistics of a day when few jobs waited it
 # would take the one on status, and walk through all that wait.
 _IN_QUEUE = "(status IN ('QUEUED', 'CANCELED')) IS TRUE"
-_CHANGED_JOBS = text(f"{_JOB} WHERE {_IN_QUEUE} AND {_NEW} UNION ALL {_JOB} WHERE {_IN_QUEUE} AND {_OPEN}")
+_CHANGED_JOBS = f"{_JOB} WHERE {_IN_QUEUE} AND {_NEW} UNION ALL {_JOB} WHERE {_IN_QUEUE} AND {_OPEN}"
 
 _JOBS_BY_ID = text(_JOB + " WHERE id = ANY(:ids)")
 
@@ -95,7 +95,7 @@ _EXECUTION = """
 
 _LIVE = text(_EXECUTION + " WHERE x.released_at IS NULL")
 
-_CHANGED_EXECUTIONS = text(f"{_EXECUTION} WHERE x.{_NEW} UNION ALL {_EXECUTION} WHERE x.{_OPEN}")
+_CHANGED_EXECUTIONS = f"{_EXECUTION} WHERE x.{_NEW} UNION ALL {_EXECUTION} WHERE x.{_OPEN}"
 
 _NEWEST = "x.id IN (SELECT id FROM executions WHERE status = 'COMPLETED' ORDER BY created DESC LIMIT :limit)"
 _LAST_RUNS = text(f"{_EXECUTION} WHERE {_NEWEST} ORDER BY x.created")
@@ -128,13 +128,25 @@ _TEMPLATES = text("""
       AND jsonb_typeof(COALESCE(p.template, s.detail -> 'template')) = 'object'
 """)
 
-_CHANGED_NODES = text(f"{_NODE} WHERE {_SINCE.format('n.')}")
+_CHANGED_NODES = f"{_NODE} WHERE {_SINCE.format('n.')}"
 
-_POLICY_CHANGED = text(f"""
-    SELECT EXISTS (SELECT FROM projects WHERE {_SINCE.format("")})
+_POLICY_CHANGED = f"""
+    EXISTS (SELECT FROM projects WHERE {_SINCE.format("")})
         OR EXISTS (SELECT FROM job_types WHERE {_SINCE.format("")})
         OR EXISTS (SELECT FROM pools WHERE {_SINCE.format("")})
-""")  # noqa: S608 - our own text
+"""  # noqa: S608 - our own text
+
+
+def _rows(statement: str) -> str:
+    return f"(SELECT json_agg(v) FROM ({statement}) AS v)"  # noqa: S608 - our own text
+
+
+# The watermark is the snapshot of the very statement that reads what changed up to it.
+_CHANGES = text(f"""
+    {_MARK}, {_rows(_CHANGED_NODES)} AS nodes, {_rows(_CHANGED_EXECUTIONS)} AS executions, {_rows(_CHANGED_JOBS)} AS jobs,
+    {_POLICY_CHANGED} AS policy_changed
+    {_LEADER}
+""")
 
 _PROJECTS = text("""
     SELECT p.id, p.weight, p.is_paused, p.quota, COALESCE(u.share, 0) AS usage, COALESCE(u.lag_s, 0) AS lag_s, COALESCE(u.credit, 0) AS credit
@@ -164,6 +176,7 @@ class ChangeWatermark(NamedTuple):
 
     `seen` is the snapshot as PostgreSQL writes it ("xmin:xmax:open,..."), `life` names the server's life it is of. `claims`
     (the column's old name) are the reservations carried from the last plan: job, shape, nodes, promised start, due start.
+    `needs_changed`: the resolver has something to do.
     """
 
     seen: str
@@ -174,11 +187,37 @@ class ChangeWatermark(NamedTuple):
     preemption: bool | None
     reservations: int | None
     claims: Sequence[tuple[JobId, ShapeId, Sequence[NodeId], float, float]]
+    needs_changed: bool
+
+
+class Changes(NamedTuple):
+    """What changed between two watermarks, and whether any project, job type or pool was edited.
+
+    Nodes (`gone` ones are to be forgotten), executions that were placed, started or released, and jobs that were queued, changed
+    while queued or cancelled.
+    """
+
+    nodes: list[NodeStateRow]
+    executions: list[ExecutionState]
+    jobs: list[QueuedJob]
+    policy: bool
 
 
 def watermark(tx: Connection) -> ChangeWatermark:
     """Take the watermark; what is read after it, up to the next one, together misses nothing."""
     return records.read_one(ChangeWatermark, tx.execute(_WATERMARK))
+
+
+def changes(tx: Connection, since: ChangeWatermark) -> tuple[ChangeWatermark, Changes]:
+    """Return the next watermark and what changed up to it, read by one statement."""
+    *mark, nodes, executions, jobs, policy = tx.execute(_CHANGES, _after(since)).one()
+    found = Changes(
+        [NodeStateRow(**row) for row in nodes or ()],
+        [ExecutionState(**row) for row in executions or ()],
+        [QueuedJob(**row) for row in jobs or ()],
+        policy,
+    )
+    return ChangeWatermark(*mark), found
 
 
 def read_at_leisure(tx: Connection) -> None:
@@ -199,11 +238,6 @@ def special_jobs(tx: Connection) -> list[QueuedJob]:
     return records.read_all(QueuedJob, tx.execute(_SPECIAL_JOBS))
 
 
-def changed_jobs(tx: Connection, since: ChangeWatermark) -> list[QueuedJob]:
-    """Return jobs that were queued, changed while queued, or cancelled since the watermark."""
-    return records.read_all(QueuedJob, tx.execute(_CHANGED_JOBS, _after(since)))
-
-
 def jobs_by_id(tx: Connection, ids: Sequence[JobId]) -> list[QueuedJob]:
     """Return these jobs, whatever their status."""
     return records.read_all(QueuedJob, tx.execute(_JOBS_BY_ID, {"ids": list(ids)}))
@@ -217,11 +251,6 @@ def shapes(tx: Connection, ids: Sequence[ShapeId]) -> list[ShapeRow]:
 def live_executions(tx: Connection) -> list[ExecutionState]:
     """Return every execution that holds room."""
     return records.read_all(ExecutionState, tx.execute(_LIVE))
-
-
-def changed_executions(tx: Connection, since: ChangeWatermark) -> list[ExecutionState]:
-    """Return executions placed or released since the watermark."""
-    return records.read_all(ExecutionState, tx.execute(_CHANGED_EXECUTIONS, _after(since)))
 
 
 def last_runs(tx: Connection, limit: int) -> list[ExecutionState]:
@@ -242,16 +271,6 @@ def lasting_nodes(tx: Connection) -> list[NodeStateRow]:
 def templates(tx: Connection) -> list[PoolTemplate]:
     """Return for each pool that starts nodes what a new one would be."""
     return records.read_all(PoolTemplate, tx.execute(_TEMPLATES))
-
-
-def changed_nodes(tx: Connection, since: ChangeWatermark) -> list[NodeStateRow]:
-    """Return nodes that changed since the watermark; `gone` ones are to be forgotten."""
-    return records.read_all(NodeStateRow, tx.execute(_CHANGED_NODES, _after(since)))
-
-
-def policy_changed(tx: Connection, since: ChangeWatermark) -> bool:
-    """Tell whether any project, job type or pool was edited since the watermark."""
-    return bool(tx.execute(_POLICY_CHANGED, _after(since)).scalar())
 
 
 def projects(tx: Connection) -> list[ProjectAccount]:

@@ -2,7 +2,8 @@
 
 The nodes are locked first and what they hold is summed in a *later* statement: summing in the locking statement
 would still see the room as it was before the lock was granted, and two schedulers would fill it twice. Nothing here
-waits: a node or job that somebody holds is left for the next tick, so that one that is stuck delays no other.
+waits: a node or job that somebody holds is left for the next tick, so that one that is stuck delays no other. A job is
+locked by the statement that moves it: what could have become of it since the plan has raised its attempt.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import NamedTuple
 import orjson
 from sqlalchemy import Connection, text
 
-from scheduler.identifiers import Attempt, Epoch, ExecutionId, JobId, NodeId, ShapeId
+from scheduler.identifiers import Attempt, Epoch, ExecutionId, JobId, NodeId, ShapeId, Term
 from scheduler.rules.cluster.plan import Placement
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.cluster.shapes import Shape
@@ -58,6 +59,7 @@ _LOCK_NODES = text("""
       AND is_active
       AND degraded IS NULL
       AND NOT (is_silent OR is_paused OR is_draining OR is_leaving)
+      AND (CAST(:term AS bigint) IS NULL OR EXISTS (SELECT FROM leader WHERE name = 'scheduler' AND term = :term))
     ORDER BY id
     FOR NO KEY UPDATE SKIP LOCKED
 """)
@@ -77,14 +79,6 @@ _HELD_CUSTOM = text("""
     GROUP BY x.node_id, c.key
 """)
 
-_LOCK_JOBS = text("""
-    SELECT id
-    FROM jobs
-    WHERE id = ANY(:ids) AND status = 'QUEUED'
-    ORDER BY id
-    FOR NO KEY UPDATE SKIP LOCKED
-""")
-
 _INSERT = text("""
     INSERT INTO executions (job_id, attempt, member, node_id, node_epoch, status, cpus, mem, disk, custom, lease_s, why, queued, is_ahead)
     SELECT v.job_id, v.attempt, v.member, v.node_id, v.epoch, :status, v.cpus, v.mem, v.disk, v.custom, :lease_s, v.why,
@@ -100,22 +94,24 @@ _INSERT = text("""
 
 
 def commit(
-    tx: Connection, placements: Sequence[Placement], shapes: Mapping[ShapeId, Shape], *, lease_s: float
+    tx: Connection,
+    placements: Sequence[Placement],
+    shapes: Mapping[ShapeId, Shape],
+    *,
+    lease_s: float,
+    term: Term | None = None,
 ) -> list[CommittedPlacement]:
     """Write the placements that still hold, in the order of the plan; what is missing in the answer lost a race.
 
     Each job moves to RUNNING at its next attempt and gets an execution QUEUED on its node; a gang gets one for each
-    member, all of them or none.
+    member, all of them or none. Nothing holds under a `term` that is over.
     """
-    locked_nodes = tx.execute(_LOCK_NODES, {"ids": sorted({p.node_id for p in placements})})
-    nodes = {row.id: row for row in records.read_all(_LockedRoom, locked_nodes)}
+    asked = {"ids": sorted({p.node_id for p in placements}), "term": term}
+    nodes = {row.id: row for row in records.read_all(_LockedRoom, tx.execute(_LOCK_NODES, asked))}
+    if not nodes:
+        return []
     fitting = _fitting(tx, placements, shapes, nodes)
-    locked = set(tx.execute(_LOCK_JOBS, {"ids": sorted({p.job_id for p in fitting})}).scalars())
-    steps = [
-        jobs.JobMove(p.job_id, p.attempt, node_id=p.node_id, reason=p.why)
-        for p in fitting
-        if p.job_id in locked and p.member == 0
-    ]
+    steps = [jobs.JobMove(p.job_id, p.attempt, node_id=p.node_id, reason=p.why) for p in fitting if p.member == 0]
     moved = set(jobs.move(tx, JobEvent.PLACE, steps, "scheduler"))
     won = [p for p in fitting if p.job_id in moved]
     if not won:

@@ -29,7 +29,7 @@ VANISHED = {
 """Driver options: a machine that is gone without a word is noticed in some ten seconds, not a quarter of an hour."""
 
 _GATHER_S = 0.001
-"""After one notification, further ones are gathered so long."""
+"""A notification that follows another one so soon waits that long for more; the first after a quiet moment waits for nothing."""
 
 
 class Nudger:
@@ -39,6 +39,7 @@ class Nudger:
         self._conninfo = conninfo(url)
         self._topics: SimpleQueue[str | None] = SimpleQueue()
         self._connection: psycopg.Connection | None = None
+        self._sent = 0.0
         self._thread = Thread(target=self._run, name="nudger", daemon=True)
         self._thread.start()
 
@@ -65,7 +66,8 @@ class Nudger:
         """Wait for a topic and collect what comes with it; False when asked to end."""
         topic = self._topics.get()
         topics: set[str] = set()
-        until = time.monotonic() + _GATHER_S
+        now = time.monotonic()
+        until = now + _GATHER_S if now < self._sent + _GATHER_S else now
         while topic is not None:
             topics.add(topic)
             left = until - time.monotonic()
@@ -86,6 +88,7 @@ class Nudger:
                 self._connection.execute("SET synchronous_commit = off")  # a nudge is nothing that a disk need keep
             for topic in topics:
                 self._connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, topic))
+            self._sent = time.monotonic()
         except psycopg.Error:
             self._connection = None  # whoever was to be woken polls
             return False
