@@ -22,6 +22,7 @@ NAVIGATION = (
     ("overview", "", "Overview", "home", None),
     ("jobs", "jobs", "Jobs", "jobs", None),
     ("queue", "queue", "Queue", "queue", None),
+    ("workflows", "workflows", "Workflows", "graph", None),
     ("types", "types", "Job types", "types", None),
     ("errors", "errors", "Errors", "failed", None),
     ("nodes", "nodes", "Nodes", "nodes", None),

@@ -15,7 +15,14 @@ from scheduler.store import paging
 from scheduler.store.paging import PageWindow, RowPage
 from scheduler.store.workflows import listing, workflows
 from scheduler.store.workflows.listing import WorkflowFilter
-from scheduler.store.workflows.workflows import NO_JOBS, CountsRow, WorkflowJobRow, WorkflowRow
+from scheduler.store.workflows.workflows import (
+    ALL_JOBS,
+    NO_JOBS,
+    CountsRow,
+    WorkflowJobFilter,
+    WorkflowJobRow,
+    WorkflowRow,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +53,19 @@ def listed(
     return page, [shown(row, counts.get(row.id, NO_JOBS)) for row in page.rows]
 
 
-def jobs(rt: Runtime, caller: Caller, workflow_id: int, *, after: int = 0, limit: int = 1_000) -> list[WorkflowJobRow]:
+def jobs(
+    rt: Runtime,
+    caller: Caller,
+    workflow_id: int,
+    chosen: WorkflowJobFilter = ALL_JOBS,
+    *,
+    after: int = 0,
+    limit: int = 1_000,
+) -> list[WorkflowJobRow]:
     """Return jobs of a run by their ids, from behind `after` on; raises NotFound."""
     with rt.db.begin() as tx:
         one(tx, caller, workflow_id)
-        return workflows.jobs(tx, workflow_id, after=after, limit=limit)
+        return workflows.jobs(tx, workflow_id, chosen, after=after, limit=limit)
 
 
 def culprit(rt: Runtime, caller: Caller, workflow_id: int) -> WorkflowJobRow | None:

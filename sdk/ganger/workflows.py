@@ -57,11 +57,14 @@ class WorkflowsEndpoint:
             left = None if left is None else left - len(found)
             path, params = page["next"] and self._transport.path_of(page["next"]), ()
 
-    def jobs(self, workflow_id: int) -> Iterator[JsonObject]:
-        """Yield the jobs of a workflow by their names in it, in the order of their ids. Raises NotFound."""
+    def jobs(self, workflow_id: int, **filters: Filter) -> Iterator[JsonObject]:
+        """Yield the jobs of a workflow by their names in it, in the order of their ids. Raises NotFound.
+
+        Filters as in the API: `job="measure"`, `status=["FAILED", "BLOCKED"]`.
+        """
         after: int | None = 0
         while after is not None:
-            params = [("after", str(after)), ("limit", str(JOBS_PER_CALL))]
+            params = [*paging.params(filters), ("after", str(after)), ("limit", str(JOBS_PER_CALL))]
             page = self._transport.json(Call("GET", f"/workflows/{workflow_id}/jobs/", params=params))
             yield from page["results"]
             after = page["next_after"]

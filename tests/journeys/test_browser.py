@@ -32,6 +32,8 @@ def jobs(browser: Any, installation: Installation) -> dict[str, int]:
     }
     for name, status in (("long", "COMPLETED"), ("failed", "FAILED"), ("evil", "COMPLETED"), ("running", "RUNNING")):
         installation.wait(made[name], status)
+    workflow = {"jobs": {"long": {"command": ["sleep", "600"]}, "next": {"command": ["true"], "needs": ["long"]}}}
+    made["workflow"] = installation.api.post("/workflows/", json={"definition": workflow}).json()["id"]
     return made
 
 
@@ -44,7 +46,7 @@ def page(browser: Any, installation: Installation, jobs: dict[str, int]) -> Iter
 
 def addresses(jobs: dict[str, int]) -> list[str]:
     single = [f"jobs/{jobs[name]}" for name in ("failed", "gpu", "evil")]
-    return ["", "jobs", "queue", "types", "errors", "nodes", "nodes/1", "pools", "pools/default", "operations", "admin", "audit", "submit",
+    return ["", "jobs", "queue", "types", "errors", "nodes", "nodes/1", "pools", "pools/default", "operations", "admin", "audit", "submit", "workflows", f"workflows/{jobs['workflow']}",
             "me", "help", "executions/1/log", "bulk/cancel?q=status:queued", *single]  # fmt: skip
 
 
@@ -69,16 +71,39 @@ def test_every_page_is_without_serious_faults_for_whoever_cannot_see_it_well(
     assert not page.troubles
 
 
-def test_a_new_job_comes_by_itself_and_what_is_ticked_and_typed_stays(page: Any, installation: Installation) -> None:
+def test_new_jobs_come_by_themselves_but_are_only_counted_while_one_is_ticked(
+    page: Any, installation: Installation
+) -> None:
     page.goto(f"{installation.ready['url']}/ui/jobs")
-    box = page.locator("input[name=job_id]").first
-    box.check()
-    ticked = box.get_attribute("value")
     page.fill("#q", "half a word")
     made = installation.submit("true", name="it comes by itself")
-    page.wait_for_selector(f"#job-{made}", timeout=10_000)
-    assert page.is_checked(f"input[value='{ticked}']")
+    page.wait_for_selector(f"#job-{made}", timeout=20_000)
+    box = page.locator("input[name=job_id]").first
+    box.check()
+    shown = page.eval_on_selector_all("tr[data-href]", "rows => rows.map(row => row.id)")
+    later = [installation.submit("true", name="it waits to be asked for") for _ in range(2)]
+    page.wait_for_selector("#newer:not([hidden]):has-text('2 newer')", timeout=20_000)
+    assert page.eval_on_selector_all("tr[data-href]", "rows => rows.map(row => row.id)") == shown
+    assert page.is_checked(f"input[value='{made}']")
+    page.focus("main")
+    page.keyboard.press(".")
+    page.wait_for_selector(f"#job-{later[1]}")
+    assert page.is_hidden("#newer")
+    assert page.is_checked(f"input[value='{made}']")
     assert page.input_value("#q") == "half a word"
+    assert not page.troubles
+
+
+def test_a_workflow_is_followed_in_its_drawing_and_entered_with_keys(page: Any, installation: Installation) -> None:
+    text = 'jobs: {first: {command: ["true"]}, second: {command: [sh, -c, exit 3], needs: [first], max_tries: 1}}'
+    made = installation.api.post("/workflows/", json={"definition": text, "name": "two steps"}).json()
+    page.goto(f"{installation.ready['url']}/ui/workflows/{made['id']}")
+    page.wait_for_selector("#graph .box.bad", timeout=60_000)
+    page.wait_for_selector("#h-culprit:has-text('second failed first')")
+    page.focus("#box-2")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/ui/jobs/*")
+    assert "Program failed" in page.inner_text("main")
     assert not page.troubles
 
 

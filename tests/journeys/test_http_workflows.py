@@ -56,6 +56,13 @@ def test_a_workflow_is_run_listed_shown_and_drawn(api: Api) -> None:
     assert [(box["name"], box["level"], box["counts"]) for box in drawn["boxes"]] == [
         ("split", 0, {"QUEUED": 1}), ("measure", 1, {"PENDING": 2}), ("merge", 2, {"PENDING": 1}),
     ]  # fmt: skip
+    ids = {job["job"]: job["job_id"] for job in reversed(jobs["results"])}
+    assert [box["job_id"] for box in drawn["boxes"]] == [ids["split"], ids["measure"], ids["merge"]]
+    assert [job["member"] for job in api.get(f"/workflows/{made['id']}/jobs/", job="measure").json["results"]] == [0, 1]
+    assert [job["job"] for job in api.get(f"/workflows/{made['id']}/jobs/", status="QUEUED").json["results"]] == [
+        "split"
+    ]
+    assert api.get(f"/workflows/{made['id']}/jobs/", status="ODD").status_code == 400
     assert drawn["arrows"] == [{"source": "split", "target": "measure"}, {"source": "measure", "target": "merge"}]
     assert api.get("/jobs/", workflow_id=made["id"]).json["count"] == 4
 

@@ -40,17 +40,26 @@ def full(api: Api) -> dict[str, int]:
         message=EVIL,
     )
     execution = api.value("SELECT id FROM executions")
+    step = {"command": ["sh", "-c", EVIL]}
+    workflow = api.post(
+        "/workflows/", {"definition": {"jobs": {"a": step, "b": {**step, "needs": ["a"]}}}, "name": EVIL}
+    ).json
     api.change(
         """INSERT INTO output_chunks (execution_id, phase, stream, "offset", at, data)
            VALUES (:id, 'job', 'stdout', 0, now(), :data)""",
         id=execution,
         data=f"{EVIL}\n\x1b[31mred\x1b[0m {TURNED} \x00\n10 %\r20 %\r100 %\n".encode() + b"\xff\xfe\n",
     )
-    return {"job": job["id"], "node": api.value("SELECT id FROM nodes"), "execution": execution}
+    return {
+        "workflow": workflow["id"],
+        "job": job["id"],
+        "node": api.value("SELECT id FROM nodes"),
+        "execution": execution,
+    }
 
 
 def filled(rule: str, full: dict[str, int]) -> str:
-    known = {"job_id": full["job"], "node_id": full["node"], "execution_id": full["execution"], "name": "default",
+    known = {"workflow_id": full["workflow"], "job_id": full["job"], "node_id": full["node"], "execution_id": full["execution"], "name": "default",
              "stream": "stdout", "rest": "x", "version": "1.0", "act": "cancel", "what": "index", "file_id": 1, "operation_id": 1, "token_id": 1}  # fmt: skip
     return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: str(known[found[1]]), rule)
 

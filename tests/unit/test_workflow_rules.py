@@ -91,6 +91,12 @@ def test_a_drawing_has_parents_to_the_left_and_never_more_than_500_boxes() -> No
         "d": (2, 520),
     }
     assert len({(box.x, box.y) for box in small.boxes}) == 4
+    assert {box.y for box in small.boxes if box.name in "ad"} == {40}, "a column of one is in the middle"
+    crossed = layout.layout({"a": [], "b": [], "c": ["b"], "d": ["a"]})
+    rows = {box.name: box.y for box in crossed.boxes}
+    assert (rows["a"] < rows["b"]) == (rows["d"] < rows["c"]), "arrows do not cross where they need not"
     chain = layout.layout({str(n): [str(n - 1)] if n else [] for n in range(3_000)})
     assert len(chain.boxes) <= layout.MOST_BOXES
     assert sum(len(box.steps) for box in chain.boxes) == 3_000
+    alike = layout.layout({"a": [], **{f"w{n}": ["a"] for n in range(900)}, "z": [f"w{n}" for n in range(900)]})
+    assert [(box.name, len(box.steps)) for box in alike.boxes] == [("a", 1), ("w0 and 899 like it", 900), ("z", 1)]

@@ -28,6 +28,7 @@ from scheduler.errors import InvalidInput
 from scheduler.identity import Role
 from scheduler.store.workflows import listing
 from scheduler.store.workflows.listing import WorkflowFilter
+from scheduler.store.workflows.workflows import WorkflowJobFilter
 from scheduler.workflows import graph, lookup, running, verbs
 from scheduler.workflows.running import WorkflowRequest
 
@@ -89,7 +90,8 @@ def delete_workflow(call: ApiCall, workflow_id: int) -> Answer[None]:
 @routes.get("/workflows/<id:workflow_id>/jobs/", role=Role.VIEWER, answers={200: WorkflowJobs})
 def list_workflow_jobs(call: ApiCall, workflow_id: int, query: WorkflowJobsQuery) -> WorkflowJobs:
     """The jobs of a workflow by their names in it."""
-    found = lookup.jobs(call.rt, call.caller, workflow_id, after=query.after, limit=query.limit)
+    chosen = WorkflowJobFilter(tuple(query.job), tuple(query.status))
+    found = lookup.jobs(call.rt, call.caller, workflow_id, chosen, after=query.after, limit=query.limit)
     full = len(found) == query.limit
     return {"results": [view.job(row) for row in found], "next_after": found[-1].job_id if full else None}
 

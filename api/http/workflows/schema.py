@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, StringConstraints
 from typing_extensions import TypedDict
 
-from api.http.jobs.schema import Labels
+from api.http.jobs.schema import Labels, StatusWord
 from api.http.paging import OrderedQuery
 from api.http.schema.answers import ListOf
 from api.http.schema.fields import LEFT_OUT, Body, Digits, Id, Priority, Query, QueryId, Reason, Title, Uuid, Word
@@ -70,7 +70,10 @@ class WorkflowListQuery(OrderedQuery):
 
 
 class WorkflowJobsQuery(Query):
-    """Which part of a workflow's jobs, by their ids."""
+    """Which of a workflow's jobs, and which part of them, by their ids. Repeat a parameter for alternatives."""
+
+    job: list[Annotated[str, StringConstraints(max_length=128)]] = Field(default=[], description="of these names")
+    status: list[StatusWord] = Field(default=[], description="that stand so")
 
     after: QueryId = Field(default=0, description="jobs with larger ids than this one")
     limit: Annotated[int, Field(ge=1, le=10_000, description="most jobs of one answer"), Digits] = 1_000
@@ -168,6 +171,11 @@ class BoxView(TypedDict):
 
     name: str
     jobs: Annotated[list[str], Field(description="the first hundred names that it stands for")]
+    job_id: Annotated[
+        int | None, Field(description="the first of its jobs that failed, else the first; null where none was made")
+    ]
+    started: Annotated[datetime | None, Field(description="the first start of its jobs")]
+    ended: Annotated[datetime | None, Field(description="the last end, once all of them have ended")]
     level: int
     x: int
     y: int

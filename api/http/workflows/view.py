@@ -16,8 +16,9 @@ from api.http.workflows.schema import (
     WorkflowView,
 )
 from scheduler.rules.workflow import layout
+from scheduler.rules.workflow.layout import WorkflowBox
 from scheduler.store.workflows.workflows import WorkflowJobRow
-from scheduler.workflows.graph import DrawnWorkflow, of_definition
+from scheduler.workflows.graph import NOT_RUN, BoxJobs, DrawnWorkflow, of_definition
 from scheduler.workflows.lookup import ShownWorkflow
 from scheduler.workflows.running import CheckedWorkflow
 
@@ -86,24 +87,27 @@ def job(row: WorkflowJobRow) -> WorkflowJobView:
 
 def graph(drawn: DrawnWorkflow) -> GraphView:
     """Return the drawing of a workflow."""
-    boxes: list[BoxView] = [
-        {
-            "name": box.name,
-            "jobs": list(box.steps[:_MOST_NAMED]),
-            "level": box.level,
-            "x": box.x,
-            "y": box.y,
-            "counts": dict(drawn.counts.get(box.name, {})),
-        }
-        for box in drawn.layout.boxes
-    ]
     return {
         "width": drawn.layout.width,
         "height": drawn.layout.height,
         "box_width": layout.WIDTH,
         "box_height": layout.HEIGHT,
-        "boxes": boxes,
+        "boxes": [_box(box, drawn.jobs.get(box.name, NOT_RUN)) for box in drawn.layout.boxes],
         "arrows": [{"source": source, "target": target} for source, target in drawn.layout.arrows],
+    }
+
+
+def _box(box: WorkflowBox, found: BoxJobs) -> BoxView:
+    return {
+        "name": box.name,
+        "jobs": list(box.steps[:_MOST_NAMED]),
+        "job_id": found.first,
+        "level": box.level,
+        "x": box.x,
+        "y": box.y,
+        "counts": dict(found.counts),
+        "started": found.started,
+        "ended": found.ended,
     }
 
 

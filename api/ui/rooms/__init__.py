@@ -6,12 +6,24 @@ from collections.abc import Sequence
 
 from api.ui.live import routes as live
 from api.ui.pages import PageRoute
-from api.ui.rooms import errors, files, job, job_acts, job_list, job_types, operations, overview, queue, submit
+from api.ui.rooms import (
+    errors,
+    files,
+    job,
+    job_acts,
+    job_list,
+    job_types,
+    operations,
+    overview,
+    queue,
+    submit,
+    workflows,
+)
 from api.ui.rooms.account import administration, help_page, login, me, nowhere
 from api.ui.rooms.fleet import nodes, pools
 
 ROOMS = (
-    live, login, overview, job_list, job, job_acts, nodes, pools, queue, job_types, errors, operations, submit, files, administration, me,
+    live, login, overview, job_list, job, job_acts, nodes, pools, queue, workflows, job_types, errors, operations, submit, files, administration, me,
     help_page, nowhere,
 )  # fmt: skip
 

@@ -34,6 +34,12 @@ def cut(value: object, letters: int = 80) -> Markup:
     return Markup('<bdi dir="auto" title="{}">{}…</bdi>').format(whole[:2_000], whole[: letters - 1])
 
 
+def cut_plain(value: object, letters: int = 80) -> str:
+    """Return somebody's text as at most so many letters, for drawings, where there are no elements within a text."""
+    whole = plain(value)
+    return whole if len(whole) <= letters else f"{whole[: letters - 1]}…"
+
+
 def parsed(value: datetime | str | None) -> datetime | None:
     """Return a time that may be written as text."""
     if isinstance(value, str):

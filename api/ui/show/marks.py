@@ -23,6 +23,11 @@ def tone(word: str) -> str:
     return TONES.get(word, ("off", "queued"))[0]
 
 
+def shape(word: str) -> str:
+    """Return the name of the icon of a status."""
+    return TONES.get(word, ("off", "queued"))[1]
+
+
 def mark(word: str) -> Markup:
     """Return the mark of a status."""
     kind, drawn = TONES.get(word, ("off", "queued"))

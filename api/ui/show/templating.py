@@ -42,13 +42,13 @@ def environment() -> Environment:
         cache_size=-1,
     )
     made.filters |= {
-        "plain": formats.plain, "cut": formats.cut, "duration": formats.duration, "count": formats.count,
+        "plain": formats.plain, "cut": formats.cut, "cut_plain": formats.cut_plain, "duration": formats.duration, "count": formats.count,
         "number": formats.number, "mib": formats.mib, "size": formats.size, "pairs": formats.pairs,
         "beside": _beside, "clock": _clock, "stamp": _stamp,
     }  # fmt: skip
     made.globals |= {
         "asset": assets.address, "mark": marks.mark, "icon": marks.icon, "between": formats.between,
-        "percent": formats.percent, "resource": formats.resource, "bar": marks.bar, "link": _link, "tone": marks.tone,
+        "percent": formats.percent, "resource": formats.resource, "bar": marks.bar, "link": _link, "tone": marks.tone, "shape": marks.shape,
         "with_query": with_query, "version": version("ganger-server"),
     }  # fmt: skip
     for name in made.list_templates():

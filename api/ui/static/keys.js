@@ -2,7 +2,7 @@
 // The palette and the keys: go anywhere, find anything by name, act on rows, without a mouse. Nothing happens in fields.
 
 const GO = { o: "", j: "jobs", q: "queue", t: "types", e: "errors", n: "nodes", p: "pools", b: "operations", w: "workflows" };
-const PAGES = [["Overview", ""], ["Jobs", "jobs"], ["Failed jobs", "jobs?status=FAILED"], ["Running jobs", "jobs?status=RUNNING"], ["Queue", "queue"], ["Job types", "types"], ["Errors", "errors"], ["Nodes", "nodes"], ["Pools", "pools"], ["Operations", "operations"], ["Submit a job", "submit"], ["Settings", "me"], ["Help", "help"]];
+const PAGES = [["Overview", ""], ["Jobs", "jobs"], ["Failed jobs", "jobs?status=FAILED"], ["Running jobs", "jobs?status=RUNNING"], ["Queue", "queue"], ["Workflows", "workflows"], ["Failed workflows", "workflows?state=FAILED"], ["Job types", "types"], ["Errors", "errors"], ["Nodes", "nodes"], ["Pools", "pools"], ["Operations", "operations"], ["Submit a job", "submit"], ["Settings", "me"], ["Help", "help"]];
 const WHERE = { job: "jobs/", type: "types/", node: "nodes/", pool: "pools/", project: "jobs?q=project:" };
 
 /** @param {string} base the address of the pages */

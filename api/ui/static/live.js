@@ -11,8 +11,43 @@ export function inUse(within) {
   return at !== null && within.contains(at) && at.matches("input:not([type=checkbox]), select, textarea");
 }
 
-/** Puts a new text of the live part into the page: elements that stay are the same elements. @param {Element} part @param {string} text */
-export async function put(part, text) {
+/** The newest text of a list that was held back, since its rows would have jumped. */
+let heldBack = "";
+
+/** Tells whether rows of a list must stay where they are: one is ticked or marked by keys, or one has scrolled. @param {Element} part */
+const isRead = (part) => scrollY > 60 || part.querySelector("input[name=job_id]:checked, tr.current") !== null;
+
+/**
+ * Keeps the rows of a list that is being read: those that are there are renewed, those that left are greyed, new ones are only counted.
+ * @param {Element} part @param {string} text
+ */
+function keepRows(part, text) {
+  const chip = /** @type {HTMLElement | null} */ (document.getElementById("newer"));
+  const rows = [...part.querySelectorAll("[data-rows] > tbody > tr[id]")];
+  if (!chip || !rows.length) return text;
+  const fresh = new DOMParser().parseFromString(text, "text/html");
+  const body = fresh.querySelector("[data-rows] > tbody");
+  const found = new Map([...fresh.querySelectorAll("[data-rows] > tbody > tr[id]")].map((one) => [one.id, one]));
+  const here = new Set(rows.map((one) => one.id));
+  const newer = [...found.keys()].filter((id) => !here.has(id)).length;
+  const held = newer > 0 && body !== null && isRead(part);
+  chip.hidden = !held;
+  heldBack = held ? text : "";
+  if (!held) return text;
+  /** @type {HTMLElement} */ (chip.querySelector(".said")).textContent = `${newer}${newer === found.size ? " or more" : ""} ${chip.dataset.words ?? "newer"}`;
+  body.replaceChildren(...rows.map((one) => {
+    const again = found.get(one.id);
+    if (again) return again;
+    const gone = /** @type {Element} */ (fresh.importNode(one, true));
+    gone.classList.add("gone");
+    return gone;
+  }));
+  return fresh.body.innerHTML;
+}
+
+/** Puts a new text of the live part into the page: elements that stay are the same elements. @param {Element} part @param {string} text @param {boolean} all also rows that are new */
+export async function put(part, text, all = false) {
+  if (!all) text = keepRows(part, text);
   const ticked = new Set([...part.querySelectorAll("input[type=checkbox]:checked")].map((one) => /** @type {HTMLInputElement} */ (one).value));
   const open = [...part.querySelectorAll("details[open][id]")].map((one) => one.id);
   const scrolled = /** @type {[Element, number, number][]} */ ([...part.querySelectorAll(".scroll, pre")].map((one) => [one, one.scrollLeft, one.scrollTop]));
@@ -111,6 +146,16 @@ export function begin(_root, _now) {
     if (leads) { if (document.hidden || paused) tabs.delete(me); else tabs.set(me, { view: own, seen: Date.now() }); open(); } else say();
   }
 
+  document.querySelector("#newer a")?.addEventListener("click", (event) => {
+    if (!heldBack) return;
+    event.preventDefault();
+    scrollTo(0, 0);
+    for (const one of part.querySelectorAll("tr.current")) one.classList.remove("current");
+    const text = heldBack;
+    heldBack = "";
+    /** @type {HTMLElement} */ (document.getElementById("newer")).hidden = true;
+    void put(part, text, true);
+  });
   dot.hidden = false;
   show("live", "Live");
   dot.addEventListener("click", () => {

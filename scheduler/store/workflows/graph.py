@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import NamedTuple
+
 from sqlalchemy import Connection, text
 
+from scheduler.identifiers import JobId
+from scheduler.store import records
+
 _COUNTS = text("""
-    SELECT m.step, CASE WHEN j.is_skipped THEN 'SKIPPED' ELSE j.status END AS stands, count(*) AS jobs
+    SELECT m.step, CASE WHEN j.is_skipped THEN 'SKIPPED' ELSE j.status END AS stands, count(*) AS jobs, min(m.job_id) AS first,
+           min(j.started) AS started, max(j.ended) AS ended
     FROM workflow_jobs m JOIN jobs j ON j.id = m.job_id
     WHERE m.workflow_id = :id AND m.superseded_by IS NULL
     GROUP BY 1, 2
@@ -22,12 +29,20 @@ _PARENTS = text("""
 """)
 
 
-def counts(tx: Connection, workflow_id: int) -> dict[str, dict[str, int]]:
-    """Return how many jobs of each step stand where; SKIPPED are told from CANCELED."""
-    found: dict[str, dict[str, int]] = {}
-    for row in tx.execute(_COUNTS, {"id": workflow_id}):
-        found.setdefault(row.step, {})[row.stands] = row.jobs
-    return found
+class StepCount(NamedTuple):
+    """How many jobs of a step stand where, the first of them, and from when to when; SKIPPED are told from CANCELED."""
+
+    step: str
+    stands: str
+    jobs: int
+    first: JobId
+    started: datetime | None
+    ended: datetime | None
+
+
+def counts(tx: Connection, workflow_id: int) -> list[StepCount]:
+    """Return how many jobs of each step stand where."""
+    return records.read_all(StepCount, tx.execute(_COUNTS, {"id": workflow_id}))
 
 
 def parents(tx: Connection, workflow_id: int) -> dict[str, list[str]]:

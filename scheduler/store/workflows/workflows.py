@@ -85,6 +85,16 @@ class WorkflowJobRow(NamedTuple):
     message: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class WorkflowJobFilter:
+    """Which jobs of a run, by their steps and where they stand. Empty is all."""
+
+    step: tuple[str, ...] = ()
+    status: tuple[str, ...] = ()
+
+
+ALL_JOBS = WorkflowJobFilter()
+
 _INSERT = text("""
     INSERT INTO workflows (project_id, created_by, name, definition, on_failure, timeout_s, inputs, outputs, labels,
                            type_revision_id, rerun_of, parent_job_id, total, is_open)
@@ -151,6 +161,8 @@ _JOBS_OF = text("""
     JOIN job_specs q ON q.job_id = j.id
     LEFT JOIN errors e ON e.id = j.error_id
     WHERE m.workflow_id = :id AND m.job_id > :after
+      AND (CAST(:steps AS text[]) = '{}' OR m.step = ANY(:steps))
+      AND (CAST(:statuses AS text[]) = '{}' OR j.status = ANY(:statuses))
     ORDER BY m.job_id
     LIMIT :limit
 """)
@@ -268,9 +280,17 @@ def counts(tx: Connection, ids: Collection[int]) -> dict[int, CountsRow]:
     return found
 
 
-def jobs(tx: Connection, workflow_id: int, *, after: int = 0, limit: int = 1_000) -> list[WorkflowJobRow]:
+def jobs(
+    tx: Connection, workflow_id: int, chosen: WorkflowJobFilter, *, after: int = 0, limit: int = 1_000
+) -> list[WorkflowJobRow]:
     """Return jobs of a run by their ids, from behind `after` on."""
-    parameters = {"id": workflow_id, "after": after, "limit": limit}
+    parameters = {
+        "id": workflow_id,
+        "after": after,
+        "limit": limit,
+        "steps": list(chosen.step),
+        "statuses": list(chosen.status),
+    }
     return records.read_all(WorkflowJobRow, tx.execute(_JOBS_OF, parameters))
 
 

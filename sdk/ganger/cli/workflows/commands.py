@@ -144,19 +144,29 @@ def list_workflows(
 
 @workflow.command("show")
 @expanded
-def show(workflow_id: WorkflowId, *, as_json: Json = False, connection: Connection) -> None:
+def show(
+    workflow_id: WorkflowId,
+    *,
+    job: Annotated[list[str] | None, typer.Option(help="Only jobs of this name.")] = None,
+    status: Annotated[list[str] | None, typer.Option(help="Only jobs that stand so, as FAILED.")] = None,
+    as_json: Json = False,
+    connection: Connection,
+) -> None:
     """Show a workflow: its state, its jobs, and what failed first.
 
-    [bold]ganger workflow show 3[/]
+    [bold]ganger workflow show 3 --status FAILED[/]
     """
+    chosen = {"job": job or [], "status": [word.upper() for word in status or []]}
     with connection.client() as api:
         found = api.workflows.get(workflow_id)
         if as_json:
-            screen.document({**found, "jobs": list(api.workflows.jobs(workflow_id))})
+            screen.document({**found, "jobs": list(api.workflows.jobs(workflow_id, **chosen))})
             return
         screen.fields(_summary(found))
         screen.heading("Jobs")
-        screen.table(JOB_HEADINGS, (_job_row(job) for job in api.workflows.jobs(workflow_id)), empty="")
+        screen.table(
+            JOB_HEADINGS, (_job_row(one) for one in api.workflows.jobs(workflow_id, **chosen)), empty="none of its jobs"
+        )
     culprit = found["culprit"]
     if culprit is not None:
         screen.note(f"why: ganger why {culprit['job_id']}; again: ganger workflow restart {workflow_id}")
