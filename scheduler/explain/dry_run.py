@@ -24,7 +24,7 @@ from scheduler.rules.explain.explain import TrialJob
 from scheduler.rules.explain.wording import slug
 from scheduler.runtime import Runtime
 from scheduler.store.jobs import explain_facts, preemptions, submissions
-from scheduler.store.jobs.explain_facts import PauseReasons
+from scheduler.store.jobs.explain_facts import JobFacts, PauseReasons
 from scheduler.store.jobs.shapes import NewShape
 from scheduler.store.jobs.submissions import JobGroup, Project
 from scheduler.store.leader.conversion import NEW_SHAPE, shape_of
@@ -53,7 +53,7 @@ def dry_run(rt: Runtime, forecaster: Forecaster, caller: Caller, submission: Sub
     with rt.db.begin() as tx:
         stopped = [preemptions.jobs_of(tx, one.stops) if one.stops else {} for one in forecasts]
     found = [
-        _document(number, one, called[shape.job_type_id], shape.pool, stopped[number])
+        document(number, one, called[shape.job_type_id], shape.pool, stopped[number])
         for number, (one, (shape, _)) in enumerate(zip(forecasts, tried, strict=True))
     ]
     found = [_awaiting(rt, job, one) for job, one in zip(submission.jobs, found, strict=True)]
@@ -79,9 +79,10 @@ def _trial(shape: NewShape, group: JobGroup) -> TrialJob:
     return TrialJob(shape_of(shape, NEW_SHAPE), group.hold_reason, due)
 
 
-def _document(
-    number: int, forecast: Forecast, called: PauseReasons, pool: str | None, stopped: Mapping[JobId, int]
+def document(
+    number: int, forecast: Forecast, called: PauseReasons | JobFacts, pool: str | None, stopped: Mapping[JobId, int]
 ) -> TriedView:
+    """Return what would become of a job, in sentences and in words for programs."""
     future = forecast_json.document(forecast, job_explanation.names(called), pool)
     placement = forecast.placement
     nodes: list[NodeName] = [{"id": one, "name": forecast.names.get(one, str(one))} for one in forecast.assigned]

@@ -12,14 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from scheduler.cluster_state import ClusterState
-from scheduler.identifiers import ExecutionId, JobId
+from scheduler.identifiers import ExecutionId, JobId, ProjectId
 from scheduler.jobs.admission import AdmissionCheck
 from scheduler.rules.cluster.plan import Placement, Plan
 from scheduler.rules.cluster.shapes import Shape
-from scheduler.rules.explain import explain
-from scheduler.rules.explain.answer import Explanation, NoFittingNode
+from scheduler.rules.explain import explain, queue_position, trial
+from scheduler.rules.explain.answer import Explanation, Fix, NoFittingNode
 from scheduler.rules.explain.explain import TrialJob
 from scheduler.rules.explain.node_fit import NodeFit
+from scheduler.rules.explain.queue_position import ProjectStanding, QueueEntry
 from scheduler.rules.placement.placement import place
 from scheduler.runtime import Runtime
 
@@ -60,6 +61,15 @@ class NodeFits:
     fits: Sequence[NodeFit]
     total: int
     asked: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class HeadForecast:
+    """The first jobs of the queue in their order, the plan for this moment, and the names of its nodes."""
+
+    entries: Sequence[QueueEntry]
+    plan: Plan
+    names: Mapping[int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +115,40 @@ class Forecaster:
             fits = explain.by_node(state.snapshot(), job_id, state.now, plan, first=first, most=most)
             shape = state.queue.groups[state.queue[job_id].shape_id].shape
             return NodeFits(fits, len(state.nodes), dict(shape.requires.amounts()))
+
+    def after_changes(self, job_id: JobId, choose: Callable[[Sequence[Fix]], Sequence[Fix]]) -> Forecast | None:
+        """Return what the next tick would do with a waiting job once changes are made, chosen from those that would help.
+
+        None for a job that does not wait to be placed. Nothing is written.
+        """
+        with self._lock:
+            state = self._fresh()
+            if job_id not in state.queue:
+                return None
+            now = explain.explain(state.snapshot(), job_id, state.now, self._current(state, job_id))
+            chosen, limit = choose(now.fixes), self._rt.settings.tick_limit
+            self._state = None  # in doubt while nodes and queue are changed
+            plan, then, shape = trial.after(state.snapshot(), job_id, state.now, chosen, state.chance(), limit)
+            self._state = state
+            placed = [one for one in plan.placements if one.job_id == job_id]
+            stops = next((one.execution_ids for one in plan.preemptions if one.job_id == job_id), ())
+            return self._forecast(state, shape, then, placed, stops)
+
+    def head(self, most: int, project_id: ProjectId | None) -> HeadForecast:
+        """Return which jobs go next, in the order in which the scheduler looks at them, with what it would do; of one project if told."""
+        with self._lock:
+            state = self._fresh()
+            entries = queue_position.head(state.snapshot(), state.now, most, project_id)
+            plan = self._current(state, JobId(entries[0].job_id)) if entries else Plan()
+            spoken_of = {one.node_id for one in plan.placements} | {
+                one for kept in plan.reservations for one in kept.node_ids
+            }
+            return HeadForecast(entries, plan, {one: state.nodes[one].name for one in spoken_of if one in state.nodes})
+
+    def standings(self) -> list[ProjectStanding]:
+        """Return how the projects stand that wait or hold something, whoever goes first first."""
+        with self._lock:
+            return queue_position.standings(self._fresh().snapshot())
 
     def preview(self, trials: Sequence[TrialJob]) -> list[Forecast]:
         """Return what the next tick would do with jobs that are submitted together now, in order; nothing is written."""

@@ -30,6 +30,7 @@ from scheduler.store.jobs.operations import (
     OperationArguments,
     OperationFilter,
     OperationRow,
+    StoppedProcesses,
     StoredFilter,
 )
 from scheduler.store.lookup import grouping
@@ -158,6 +159,13 @@ def get(rt: Runtime, caller: Caller, operation_id: int) -> OperationRow:
     if row is None:
         raise NotFound(f"there is no operation {operation_id}")
     return row
+
+
+def processes(rt: Runtime, caller: Caller, operation_id: int) -> StoppedProcesses:
+    """Return how many executions an operation has stopped, and of how many nothing runs any more; raises NotFound."""
+    get(rt, caller, operation_id)
+    with rt.db.begin() as tx:
+        return operations.processes(tx, operation_id)
 
 
 def step(rt: Runtime) -> bool:

@@ -139,6 +139,8 @@ class Execution(Record):
     post_started: datetime | None = None
     post_completed: datetime | None = None
     post_exit_code: int | None = None
+    cancel_requested: str | None = None
+    released: datetime | None = None
 
     def seconds(self, phase: str) -> float | None:
         """Return how long a phase (`pre`, `job`, `post`) took, None where it did not run to its end."""

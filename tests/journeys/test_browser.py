@@ -82,7 +82,7 @@ def test_new_jobs_come_by_themselves_but_are_only_counted_while_one_is_ticked(
     box.check()
     shown = page.eval_on_selector_all("tr[data-href]", "rows => rows.map(row => row.id)")
     later = [installation.submit("true", name="it waits to be asked for") for _ in range(2)]
-    page.wait_for_selector("#newer:not([hidden]):has-text('2 newer')", timeout=20_000)
+    page.wait_for_selector("#newer:not([hidden]) a:has-text('2 newer')", timeout=20_000)
     assert page.eval_on_selector_all("tr[data-href]", "rows => rows.map(row => row.id)") == shown
     assert page.is_checked(f"input[value='{made}']")
     page.focus("main")

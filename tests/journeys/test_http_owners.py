@@ -29,8 +29,9 @@ OF_ONE_THING = {
         "GET /jobs/<id:job_id>/", "PATCH /jobs/<id:job_id>/", "GET /jobs/<id:job_id>/events/", "GET /jobs/<id:job_id>/explain/",
         "GET /jobs/<id:job_id>/executions/", "POST /jobs/<id:job_id>/uploaded/", "GET /jobs/<id:job_id>/explain/nodes/",
         "POST /jobs/<id:job_id>/done/", "GET /jobs/<id:job_id>/logs/<stream>/search/",
+        "POST /jobs/<id:job_id>/explain/trial/",
     },
-    "operation": {"GET /operations/<id:operation_id>/"},
+    "operation": {"GET /operations/<id:operation_id>/", "GET /operations/<id:operation_id>/processes/"},
     "execution": {
         "GET /job-executions/<id:execution_id>/", "GET /job-executions/<id:execution_id>/logs/<stream>/",
         "GET /job-executions/<id:execution_id>/logs/<stream>/index/", "GET /job-executions/<id:execution_id>/logs/<stream>/search/",
@@ -96,12 +97,12 @@ OWN = {
 }  # fmt: skip
 """Routes of the token that asks."""
 
-QUESTIONS = {"GET /jobs/groups/", "GET /search/", "POST /schedules/preview/"}
+QUESTIONS = {"GET /jobs/groups/", "GET /search/", "POST /schedules/preview/", "GET /queue/head/", "GET /queue/balance/"}
 """Routes that only reckon, from what the caller sees: a test of their own has what they say of another project."""
 
 OF_STATE = {
     "POST /jobs/<id:job_id>/done/", "DELETE /workflows/<id:workflow_id>/", "POST /workflows/<id:workflow_id>/restart/",
-    "POST /schedules/<id:schedule_id>/trigger/",
+    "POST /schedules/<id:schedule_id>/trigger/", "POST /jobs/<id:job_id>/explain/trial/",
 }  # fmt: skip
 """Routes that a thing's state may refuse (409): who is told that is let to them."""
 
@@ -228,6 +229,7 @@ class Things:
 
 
 BODIES = {
+    "POST /jobs/<id:job_id>/explain/trial/": {},
     "PATCH /jobs/<id:job_id>/": {"status": "CANCELED"},
     "POST /data-sets/<id:data_set_id>/updates/": {"new": [{"title": "v", "data_type": "Int8"}]},
     "POST /data-sets/<id:data_set_id>/queries/": {},

@@ -23,6 +23,10 @@ def resolve(api: Api) -> None:
         pass
 
 
+def state(api: Api, workflow: int) -> dict[str, Any]:
+    return dict(api.get(f"/workflows/{workflow}/").json)
+
+
 def run(api: Api, name: str, text: str = THREE, **facts: Any) -> int:
     made = api.post("/workflows/", {"definition": text, "name": name, **facts})
     assert made.status_code == 201, made.text
@@ -55,17 +59,16 @@ def test_the_drawing_leads_to_the_job_or_to_those_of_a_name(api: Api, pages: Pag
 
 def test_it_is_held_released_cancelled_begun_anew_and_deleted(api: Api, pages: PageReader) -> None:
     workflow = run(api, "acts")
-    state = lambda: api.get(f"/workflows/{workflow}/").json  # noqa: E731 - as often as it is asked
     assert (
         pages.post(f"/ui/workflows/{workflow}/hold", {"reason": "new data"}).headers["Location"].endswith("?done=hold")
     )
-    assert state()["is_held"]
+    assert state(api, workflow)["is_held"]
     assert f'action="/ui/workflows/{workflow}/release"' in pages.get(f"/ui/workflows/{workflow}").text
     pages.post(f"/ui/workflows/{workflow}/release")
     pages.post(f"/ui/workflows/{workflow}/cancel")
-    assert state()["state"] == "CANCELED"
+    assert state(api, workflow)["state"] == "CANCELED"
     pages.post(f"/ui/workflows/{workflow}/restart")
-    assert state()["state"] == "PENDING"
+    assert state(api, workflow)["state"] == "PENDING"
     assert pages.post(f"/ui/workflows/{workflow}/delete").status_code == 409, "it has not ended"
     pages.post(f"/ui/workflows/{workflow}/cancel")
     resolve(api)

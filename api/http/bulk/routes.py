@@ -17,6 +17,7 @@ from api.http.bulk.schema import (
     OperationList,
     OperationsQuery,
     OperationView,
+    ProcessesView,
     RequeueBody,
 )
 from api.http.jobs.filtering import job_filter
@@ -80,6 +81,13 @@ def list_operations(call: ApiCall, query: OperationsQuery) -> OperationList:
 def show_operation(call: ApiCall, operation_id: int) -> OperationView:
     """How far a bulk action has come."""
     return view.operation(bulk.get(call.rt, call.caller, operation_id))
+
+
+@routes.get("/operations/<id:operation_id>/processes/", role=Role.VIEWER, answers={200: ProcessesView})
+def show_processes(call: ApiCall, operation_id: int) -> ProcessesView:
+    """The proof of a bulk cancel: how many executions were told to stop, and of how many nothing runs any more."""
+    found = bulk.processes(call.rt, call.caller, operation_id)
+    return {"told": found.told, "dead": found.dead, "left": found.told - found.dead, "last": found.last}
 
 
 def _begin(

@@ -160,6 +160,15 @@ class OperationView(TypedDict):
     reason: str | None
 
 
+class ProcessesView(TypedDict):
+    """What became of the processes of the jobs that a bulk action cancelled."""
+
+    told: Annotated[int, Field(description="executions that were told to stop")]
+    dead: Annotated[int, Field(description="of which nothing runs any more, and whose room is free")]
+    left: Annotated[int, Field(description="that are being stopped, or whose node is silent")]
+    last: Annotated[datetime | None, Field(description="when the last of those was dead")]
+
+
 class OperationList(ListOf):
     """A page of operations, the newest first."""
 

@@ -47,6 +47,10 @@ class ExecutionEntry(TypedDict):
     started: datetime | None
     ended: datetime | None
     last_modified: datetime
+    released: Annotated[
+        datetime | None,
+        Field(description="since when nothing of it runs and its room is free: told after its last process was dead"),
+    ]
     output_purged: Annotated[datetime | None, Field(description="since when what it printed is kept no longer")]
     job: Reference
     job_type: TypeInShort

@@ -42,6 +42,7 @@ def entry(row: ExecutionRow) -> ExecutionEntry:
         "started": row.started,
         "ended": row.ended,
         "last_modified": row.last_modified,
+        "released": row.released,
         "output_purged": row.output_purged,
         "job": {"id": row.job_id},
         "job_type": {"id": row.type_id, "name": row.type_name, "version": row.type_version},

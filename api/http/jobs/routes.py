@@ -34,15 +34,16 @@ from api.http.jobs.schema import (
     SubmitQuery,
 )
 from api.http.jobs.submission_schema import CreatedJobs, DryRunAnswer
-from api.http.jobs.waiting_schema import ChangesQuery, WaitQuery
+from api.http.jobs.waiting_schema import ChangesQuery, TrialBody, WaitQuery
 from api.http.links import public
 from api.http.paging import PageQuery
 from api.http.routing import ApiCall, Routes
 from api.http.waiting import parking
 from scheduler.documents import JsonValue
 from scheduler.errors import BodyTooLarge, Conflict, GangerError, InvalidInput, NotFound
-from scheduler.explain import dry_run, job_explanation
-from scheduler.explain.explanation_json import JobExplanation
+from scheduler.explain import dry_run, job_explanation, trial
+from scheduler.explain.explanation_json import JobExplanation, TriedView
+from scheduler.explain.trial import FixName
 from scheduler.feed import changes
 from scheduler.feed.change_feed import FeedInterest, Watch
 from scheduler.identifiers import JobId
@@ -227,6 +228,16 @@ def explain_nodes(call: ApiCall, job_id: JobId, query: PageQuery) -> NodeFitList
 def explain_job(call: ApiCall, job_id: JobId) -> JobExplanation:
     """Why a job waits, where it runs or ran, why it failed."""
     return job_explanation.explain(call.rt, api_runtime.of_this_app().forecaster, call.caller, job_id)
+
+
+@routes.post("/jobs/<id:job_id>/explain/trial/", role=Role.SUBMITTER, answers={200: TriedView})
+def try_changes(call: ApiCall, job_id: JobId, body: TrialBody) -> TriedView:
+    """Say what the next tick would do with a waiting job once changes that explain names were made; nothing is written.
+
+    Without `changes`: once all of them were made.
+    """
+    chosen = [FixName(one.fix, one.subject) for one in body.changes]
+    return trial.tried(call.rt, api_runtime.of_this_app().forecaster, call.caller, job_id, chosen)
 
 
 def _tried(call: ApiCall, submission: Submission) -> Answer[SubmittedJob | CreatedJobs | DryRunAnswer]:

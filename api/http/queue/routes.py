@@ -10,15 +10,29 @@ from api.http.jobs.answer_schema import JobList, SubmittedJob
 from api.http.jobs.filtering import job_filter
 from api.http.links import public
 from api.http.paging import PageQuery
-from api.http.queue.schema import NewJobBody, QueueStatus, QueueStatusList, RequeueJobsBody
+from api.http.queue import view as queue_view
+from api.http.queue.schema import (
+    BalanceList,
+    NewJobBody,
+    QueueHeadList,
+    QueueHeadQuery,
+    QueueStatus,
+    QueueStatusList,
+    RequeueJobsBody,
+)
 from api.http.routing import ApiCall, Routes
 from scheduler.errors import GangerError, InvalidInput, NotFound, renamed
+from scheduler.explain import queue_order
 from scheduler.identity import Role
 from scheduler.jobs import bulk, priorities, queries, requeue, submit
 from scheduler.jobs.new_job import NewJob
 from scheduler.store.jobs import listing
+from scheduler.store.paging import PageWindow
 
 routes = Routes("queue")
+
+NOBODY = (0,)
+"""The ids of no job at all; no ids would be those of all jobs."""
 
 MOST_AT_ONCE = 10_000
 """Jobs of one synchronous requeue; more go through /jobs/requeue/."""
@@ -83,6 +97,30 @@ def show_queue_status(call: ApiCall, query: PageQuery) -> QueueStatusList:
         for row in queries.queue_status(call.rt, call.caller)
     ]
     return paging.part(query, results)
+
+
+@routes.get("/queue/head/", role=Role.VIEWER, answers={200: QueueHeadList})
+def show_queue_head(call: ApiCall, query: QueueHeadQuery) -> QueueHeadList:
+    """The jobs that go next, in the order in which the scheduler looks at them, with what it would do with each now.
+
+    The order is that of shares, debts, turns and priorities, as if each job before had started. Jobs that fit nowhere now are passed
+    by others, so a job further down may start first. A caller of one project sees its own jobs; `position` counts all.
+    """
+    found = queue_order.head(api_runtime.of_this_app().forecaster, call.caller, query.limit)
+    chosen = listing.JobFilter(job_id=tuple(one.job_id for one in found) or NOBODY)
+    window = PageWindow(1, max(1, len(found)), (("id", False),))
+    rows = {row.id: row for row in queries.jobs(call.rt, call.caller, chosen, window).page.rows}
+    return {"results": [queue_view.head(one, rows[one.job_id]) for one in found if one.job_id in rows]}
+
+
+@routes.get("/queue/balance/", role=Role.VIEWER, answers={200: BalanceList})
+def show_balance(call: ApiCall) -> BalanceList:
+    """How projects stand beside each other: what each holds for its weight, and what it is owed; whoever goes first comes first.
+
+    A caller of one project sees its own.
+    """
+    found = queue_order.balance(call.rt, api_runtime.of_this_app().forecaster, call.caller)
+    return {"results": [queue_view.balance(one) for one in found]}
 
 
 def _filter(body: RequeueJobsBody) -> BulkFilter:

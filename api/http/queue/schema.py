@@ -9,11 +9,13 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from api.http.bulk.schema import Many, Text
-from api.http.jobs.answer_schema import JobTypeOfJob
+from api.http.jobs.answer_schema import JobEntry, JobTypeOfJob
 from api.http.jobs.schema import JobData, StatusWord
 from api.http.schema.answers import ListOf
-from api.http.schema.fields import Body, Bound, Id, Priority
+from api.http.schema.fields import Body, Bound, Digits, Id, Priority, Query
 from api.http.schema.words import CategoryWord
+from scheduler.explain.explanation_json import NodeName
+from scheduler.explain.words import ReasonWord, WouldWord
 from scheduler.identifiers import JobTypeId
 
 
@@ -53,3 +55,49 @@ class QueueStatusList(ListOf):
     """Every type with waiting jobs."""
 
     results: list[QueueStatus]
+
+
+class QueueHeadQuery(Query):
+    """How many of the next jobs."""
+
+    limit: Annotated[int, Field(ge=1, le=500, description="most jobs of the answer"), Digits] = 50
+
+
+class QueueHeadEntry(TypedDict):
+    """A job near the head of the queue, and what the next tick would do with it: `start` it, `make-room` for it, or let it `wait`."""
+
+    position: Annotated[int, Field(description="from 1 on, among the jobs of all projects")]
+    job: JobEntry
+    would: WouldWord
+    nodes: Annotated[list[NodeName], Field(description="where it would start, or where room is kept for it")]
+    start: Annotated[datetime | None, Field(description="from when room is kept for it; null where none is")]
+    reason: Annotated[
+        ReasonWord | None, Field(description="what keeps it; null where it would start, or was not reached")
+    ]
+
+
+class QueueHeadList(TypedDict):
+    """The jobs that go next."""
+
+    results: list[QueueHeadEntry]
+
+
+class BalanceEntry(TypedDict):
+    """How a project stands beside the others."""
+
+    project: str
+    weight: float
+    share: Annotated[float, Field(description="of the fleet, that it holds now, 0 to 1")]
+    owed_s: Annotated[
+        float, Field(description="seconds of the whole fleet that the others owe it; below 0 it owes them")
+    ]
+    credit: Annotated[float, Field(description="the share of the fleet by which that lifts it now")]
+    ahead: Annotated[int, Field(description="waiting projects that go before it")]
+    waiting: Annotated[int, Field(description="its jobs that may be placed")]
+    executions: int
+
+
+class BalanceList(TypedDict):
+    """How projects stand, whoever goes first first."""
+
+    results: list[BalanceEntry]

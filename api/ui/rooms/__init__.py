@@ -9,6 +9,7 @@ from api.ui.pages import PageRoute
 from api.ui.rooms import (
     errors,
     files,
+    fixes,
     job,
     job_acts,
     job_list,
@@ -23,7 +24,7 @@ from api.ui.rooms.account import administration, help_page, login, me, nowhere
 from api.ui.rooms.fleet import nodes, pools
 
 ROOMS = (
-    live, login, overview, job_list, job, job_acts, nodes, pools, queue, workflows, job_types, errors, operations, submit, files, administration, me,
+    live, login, overview, job_list, job, fixes, job_acts, nodes, pools, queue, workflows, job_types, errors, operations, submit, files, administration, me,
     help_page, nowhere,
 )  # fmt: skip
 

@@ -11,6 +11,7 @@ from api.http.executions import routes as executions
 from api.http.jobs import routes as jobs
 from api.ui import feed
 from api.ui.pages import PageAnswer, PageRequest, Pages, PageView
+from api.ui.rooms import fixes, proof
 from api.ui.show import logs, timeline
 from scheduler.errors import NotFound
 from scheduler.rules.lifecycle.moves import JobStatus
@@ -40,6 +41,7 @@ def show_job(page: PageRequest, job_id: int) -> PageAnswer:
     return PageView("job.html", {
         "fits": fits, "job": job, "why": why, "tries": tries, "events": events, "acts": acts(page, job),
         "timeline": timeline.draw(job, tries["results"], page.rt.now()), "waits": job["status"] in WAITING,
+        "fixes": fixes.cards(page, job, why["changes"]), "proof": proof.of_cancel(page, job, tries["results"], events["results"]),
         "newest": newest, "tail": _tail(page, newest), "ended": job["status"] in ENDED,
     })  # fmt: skip
 

@@ -39,11 +39,11 @@ def act_on_job(page: PageRequest, job_id: int, act: str) -> PageAnswer:
     if act == "requeue" and (priority := request.form.get("priority", "").strip()):
         body["priority"] = int(priority) if priority.lstrip("-").isdigit() else priority
     begun = feed.ask(page, ACTS[act], body=body)
-    _await(page, begun["id"])
+    wait_for(page, begun["id"])
     return redirect(f"{request.script_root}/ui/jobs/{job_id}?done={act}", 303)
 
 
-def _await(page: PageRequest, operation_id: int) -> None:
+def wait_for(page: PageRequest, operation_id: int) -> None:
     """Wait a moment for the action, so that the page that follows shows what it has done; a busy queue of them goes on by itself."""
     if api_runtime.of_this_app().bulk_thread is None:
         while operations.step(page.rt):

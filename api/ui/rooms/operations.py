@@ -40,7 +40,8 @@ def show_operation(page: PageRequest, operation_id: int) -> PageAnswer:
     """One bulk action: how far it has come, and its undoing."""
     found = feed.ask(page, bulk.show_operation, operation_id=operation_id)
     undo = UNDO.get(found["kind"]) if found["done"] and page.may("operator") else None
-    return PageView("operation.html", {"operation": found, "words": WORDS, "undo": undo})
+    processes = feed.ask(page, bulk.show_processes, operation_id=operation_id) if found["kind"] == "cancel" else None
+    return PageView("operation.html", {"operation": found, "words": WORDS, "undo": undo, "processes": processes})
 
 
 @pages.get("/ui/bulk/<act>", role=Role.SUBMITTER)

@@ -16,20 +16,20 @@ from scheduler.documents import JsonValue
 pages = Pages()
 
 WAITING = ["QUEUED", "PENDING"]
+MOST_SHOWN = "50"
 
 
 @pages.get("/ui/queue")
 def show_queue(page: PageRequest) -> PageAnswer:
     """What waits."""
-    waiting = feed.ask(
-        page, jobs.list_jobs, query={"status": "QUEUED", "order": ["priority", "queued"], "page_size": "50"}
-    )
+    waiting = feed.ask(page, jobs.list_jobs, query={"status": "QUEUED", "page_size": "1"})
     groups = {
         key: feed.ask(page, lookup.count_job_groups, query={"status": WAITING, "group_by": key})["results"]
         for key in ("project", "priority")
     }
     return PageView("queue.html", {
-        "waiting": waiting, "groups": groups, "switches": feed.ask(page, scheduler.show_scheduler),
+        "head": feed.ask(page, queue.show_queue_head, query={"limit": MOST_SHOWN})["results"], "waiting": waiting,
+        "balance": feed.ask(page, queue.show_balance)["results"], "groups": groups, "switches": feed.ask(page, scheduler.show_scheduler),
         "types": feed.ask(page, queue.show_queue_status, query={"page_size": "100"})["results"],
         "can": page.may("operator") and page.everywhere,
     })  # fmt: skip

@@ -41,6 +41,7 @@ def show_form(page: PageRequest) -> PageAnswer:
     kind = asked.get("type", "")
     if again := asked.get("again"):
         kind, values, inputs = _again(page, again)
+        values |= {name: asked[name] for name in KEPT if name in asked}
     return _form(page, kind, values, inputs)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import request
 from werkzeug.utils import redirect
 
+from api.http.routing import Handler
 from api.http.workflows import routes as workflows
 from api.ui import feed
 from api.ui.pages import PageAnswer, PageRequest, Pages, PageView
@@ -26,7 +28,7 @@ JOB_TABS = (
 FILTERS = ("name", "project", "label")
 JOBS_SHOWN = 200
 
-ACTS = {
+ACTS: Mapping[str, Handler] = {
     "cancel": workflows.cancel_workflow, "restart": workflows.restart_workflow, "hold": workflows.hold_workflow,
     "release": workflows.hold_workflow, "delete": workflows.delete_workflow,
 }  # fmt: skip

@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from api.ui.pages import PageRequest, PageView
 from api.ui.session import forgery
-from api.ui.show import assets, formats, marks
+from api.ui.show import assets, formats, marks, words
 
 FOLDER = Path(__file__).parents[1] / "templates"
 PART = "X-Ganger-Part"
@@ -48,7 +48,7 @@ def environment() -> Environment:
     }  # fmt: skip
     made.globals |= {
         "asset": assets.address, "mark": marks.mark, "icon": marks.icon, "between": formats.between,
-        "percent": formats.percent, "resource": formats.resource, "bar": marks.bar, "link": _link, "tone": marks.tone, "shape": marks.shape,
+        "percent": formats.percent, "resource": formats.resource, "bar": marks.bar, "link": _link, "tone": marks.tone, "shape": marks.shape, "start_basis": words.start_basis,
         "with_query": with_query, "version": version("ganger-server"),
     }  # fmt: skip
     for name in made.list_templates():

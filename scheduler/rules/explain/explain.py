@@ -71,7 +71,7 @@ def previews(
     ids = range(PREVIEW, PREVIEW + len(jobs))
     try:
         for job_id, job in zip(ids, jobs, strict=True):
-            queue.add(job_id, _add_shape(queue, job.shape), now, held=job.held, not_before=job.not_before)
+            queue.add(job_id, add_shape(queue, job.shape), now, held=job.held, not_before=job.not_before)
         plan = place(snapshot, now, chance, limit)
         return plan, _explanations(snapshot, ids, plan, now)
     finally:
@@ -94,8 +94,8 @@ def _explanations(snapshot: Snapshot, ids: Sequence[int], plan: Plan, now: float
     return [told[job_id] for job_id in ids]
 
 
-def _add_shape(queue: Queue, shape: Shape) -> int:
-    """Return the id of that shape in the queue: of a known shape that asks for the same, else of a new one."""
+def add_shape(queue: Queue, shape: Shape) -> int:
+    """Let a shape be known for a moment, and return its id: that of a known shape that asks for the same, else a new one."""
     known = queue.matching_shape_id(shape)
     if known is not None:
         return known

@@ -41,7 +41,7 @@ class WorkflowLayout:
 
 def layout(parents: Mapping[str, Sequence[str]]) -> WorkflowLayout:
     """Return the drawing of steps, given with their parents; parents stand before those that need them."""
-    groups = {name: (name,) for name in parents}
+    groups: dict[str, tuple[str, ...]] = {name: (name,) for name in parents}
     if len(groups) > MOST_BOXES:
         groups = _alike(parents)
     if len(groups) > MOST_BOXES:

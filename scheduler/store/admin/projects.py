@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple, NotRequired, TypedDict, cast
 from uuid import UUID
@@ -102,6 +103,12 @@ _UPDATE = text("""
 
 _BY_UUID = text("SELECT id, name, uuid FROM projects WHERE uuid = :uuid AND deleted IS NULL")
 
+_NAMES = text("""
+    SELECT j.id, j.name, COALESCE(u.lag_s, 0) AS lag_s
+    FROM projects j LEFT JOIN usage u ON u.project_id = j.id
+    WHERE j.id = ANY(:ids)
+""")
+
 _DEMANDS = text("SELECT demands FROM projects WHERE id = :id")
 
 _LIVE_TOKENS = text("""
@@ -132,6 +139,11 @@ class NamedProject(NamedTuple):
     id: ProjectId
     name: str
     uuid: UUID
+
+
+def names_and_debts(tx: Connection, ids: Sequence[int]) -> dict[int, tuple[str, float]]:
+    """Return the name of each project, and how many seconds of the whole fleet the others owe it."""
+    return {row.id: (row.name, row.lag_s) for row in tx.execute(_NAMES, {"ids": list(ids)})}
 
 
 def by_uuid(tx: Connection, uuid: UUID) -> NamedProject | None:

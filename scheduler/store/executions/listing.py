@@ -66,6 +66,7 @@ class ExecutionRow(NamedTuple):
     ended: datetime | None
     last_modified: datetime
     output_purged: datetime | None
+    released: datetime | None
     timeout_s: int | None
     command: list[str]
     type_id: JobTypeId
@@ -129,7 +130,7 @@ _COLUMNS = """
     j.id, CAST(j.uuid AS text) AS uuid, j.job_id, j.attempt, j.member, j.status, j.cpus, j.mem, j.disk, j.custom, j.cancel_requested, j.message, j.why,
     j.pre_started, j.pre_completed, j.pre_exit_code, j.job_started, j.job_completed, j.job_exit_code,
     j.post_started, j.post_completed, j.post_exit_code, j.usage, j.results, j.created, j.queued, j.started, j.ended,
-    j.last_modified, j.output_purged, jj.timeout_s,
+    j.last_modified, j.output_purged, j.released_at AS released, jj.timeout_s,
     COALESCE(j.arguments, q.overrides -> 'command', r.definition -> 'command') AS command,
     t.id AS type_id, t.name AS type_name, t.version AS type_version,
     n.id AS node_id, n.name AS node_name, n.hostname,

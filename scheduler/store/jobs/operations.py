@@ -26,6 +26,14 @@ class OperationArguments(TypedDict, total=False):
     priority: int
 
 
+class StoppedProcesses(NamedTuple):
+    """Executions that a bulk action has stopped: how many were told to, of how many nothing runs any more, and the last such moment."""
+
+    told: int
+    dead: int
+    last: datetime | None
+
+
 class OpenOperation(NamedTuple):
     """An operation that has not ended, locked for the next chunk."""
 
@@ -120,6 +128,14 @@ _END = text("""
 """)
 
 
+_PROCESSES = text("""
+    SELECT count(*) AS told, count(x.released_at) AS dead, max(x.released_at) AS last
+    FROM operations o, unnest(o.changed) AS span, executions x
+    WHERE o.id = :id AND x.job_id >= lower(span) AND x.job_id < upper(span) AND x.cancel_requested = 'canceled'
+      AND (x.released_at IS NULL OR x.released_at >= o.created)
+""")
+
+
 def insert(
     tx: Connection,
     *,
@@ -156,6 +172,11 @@ def condition(chosen: OperationFilter) -> RowCondition:
 def find(tx: Connection, operation_id: int, *, bound: ProjectId | None) -> OperationRow | None:
     """Return an operation, None when there is none in this project (`bound` None: in any)."""
     return records.read_optional(OperationRow, tx.execute(_FIND, {"id": operation_id, "bound": bound}))
+
+
+def processes(tx: Connection, operation_id: int) -> StoppedProcesses:
+    """Return how many executions of its jobs were told to stop, and of how many nothing runs any more."""
+    return records.read_one(StoppedProcesses, tx.execute(_PROCESSES, {"id": operation_id}))
 
 
 def lock_next(tx: Connection) -> OpenOperation | None:

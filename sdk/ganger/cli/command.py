@@ -43,6 +43,7 @@ OURS = (
     Command("show", "ganger.cli.jobs.show:show", JOBS),
     Command("logs", "ganger.cli.jobs.logs:logs", JOBS),
     Command("why", "ganger.cli.jobs.why:why", JOBS),
+    Command("queue", "ganger.cli.jobs.queue:queue", JOBS),
     Command("cancel", "ganger.cli.jobs.cancel:cancel", JOBS),
     Command("requeue", "ganger.cli.jobs.requeue:requeue", JOBS),
     Command("done", "ganger.cli.jobs.done:done", JOBS),

@@ -1,10 +1,12 @@
-"""The scheduler: its pause, its order of work, and which process leads."""
+"""The scheduler: its pause, its order of work, which process leads, who goes next, and what it would do."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
+from ganger.documents import JsonObject
 from ganger.records import Record
 from ganger.transport import Call, Transport
 
@@ -22,3 +24,25 @@ class SchedulerEndpoint:
     def change(self, changes: Mapping[str, object]) -> Record:
         """Change `is_paused` with `pause_reason`, `queue_mode` (FIFO or LIFO), `preemption`, `reservations`."""
         return Record.read(self._transport.json(Call("PATCH", "/scheduler/", body=dict(changes), repeatable=True)))
+
+    def try_changes(self, job_id: int, changes: Sequence[Mapping[str, str]] = ()) -> JsonObject:
+        """Return what the next tick would do with a waiting job once changes that `explain` names were made; nothing is written.
+
+        Each change is `{"fix": …, "subject": …}`; without any, all of them are tried together.
+        """
+        body = {"changes": [{"fix": one["fix"], "subject": one.get("subject", "")} for one in changes]}
+        return self._transport.json(Call("POST", f"/jobs/{job_id}/explain/trial/", body=body, repeatable=True))
+
+    def queue_head(self, *, limit: int = 50) -> Sequence[JsonObject]:
+        """Return the jobs that go next, in the order in which the scheduler looks at them."""
+        answer = self._transport.json(Call("GET", "/queue/head/", params=(("limit", str(limit)),)))
+        return cast("Sequence[JsonObject]", answer["results"])
+
+    def balance(self) -> Sequence[JsonObject]:
+        """Return how projects stand beside each other: what each holds and is owed; whoever goes first comes first."""
+        answer = self._transport.json(Call("GET", "/queue/balance/"))
+        return cast("Sequence[JsonObject]", answer["results"])
+
+    def operation_processes(self, operation_id: int) -> JsonObject:
+        """Return of how many executions that a bulk cancel stopped nothing runs any more."""
+        return self._transport.json(Call("GET", f"/operations/{operation_id}/processes/"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from ganger.cli import screen
 from ganger.cli.connection import Connection
@@ -21,13 +23,24 @@ SOON_S = 1.0
 def why(
     job_id: JobId,
     *,
+    trial: Annotated[
+        bool, typer.Option("--try", help="Try what would help: what would become of the job then. Nothing is changed.")
+    ] = False,
+    change: Annotated[
+        list[str] | None, typer.Option(help="Try only this: FIX or FIX=SUBJECT, as --json names it.")
+    ] = None,
     as_json: Json = False,
     connection: Connection,
 ) -> None:
     """Say why a job waits and what would help, where it ran, or why it failed.
 
     [bold]ganger why 12[/]
+
+    [bold]ganger why 12 --try --change release-the-hold[/]
     """
+    if trial or change:
+        _try(connection, job_id, change or [], as_json=as_json)
+        return
     with connection.client() as api:
         explanation = api.jobs.explain(job_id)
         failed = not as_json and bool(explanation.get("failure"))
@@ -42,6 +55,18 @@ def why(
         screen.text(f"  it wrote: {line}")
     if failed:
         screen.note(f"all that it wrote: ganger logs {job_id}")
+
+
+def _try(connection: Connection, job_id: int, words: Sequence[str], *, as_json: bool) -> None:
+    pairs = [word.partition("=") for word in words]
+    with connection.client() as api:
+        told = api.scheduler.try_changes(job_id, [{"fix": fix, "subject": subject} for fix, _, subject in pairs])
+    if as_json:
+        screen.document(told)
+        return
+    screen.text(str(told["summary"]))
+    for one in told["changes"]:
+        screen.text(f"  still: {one['description']}")
 
 
 def lines(explanation: Mapping[str, Any]) -> Iterator[str]:
