@@ -14,7 +14,7 @@ from scheduler.rules.cluster.policy import Packing, Policy, Quota
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.cluster.shapes import Constraint, ConstraintOperator, Shape
-from scheduler.rules.explain import new_node
+from scheduler.rules.explain import new_node, trial
 from scheduler.rules.explain.answer import Explanation, Fix, FixKind
 from scheduler.rules.explain.explain import explain, preview
 from tests.support.placement import NOW, World, a_node
@@ -132,6 +132,16 @@ def test_the_changes_together_let_the_job_start_and_none_can_be_left_out(case: C
     for left_out in range(len(changes)):
         others = changes[:left_out] + changes[left_out + 1 :]
         assert not _changed(case, others).placed(_moment(others)), changes[left_out]
+
+
+@settings(max_examples=150, deadline=None)
+@given(cases())
+def test_a_trial_of_the_changes_says_that_the_job_starts_and_leaves_no_trace(case: Case) -> None:
+    world = case.world()
+    changes = explain(world.snapshot, 1, NOW).fixes
+    plan, _, _ = trial.after(world.snapshot, 1, _moment(changes), changes, lambda: 0.0)
+    assert {one.job_id for one in plan.placements} == {1}
+    assert explain(world.snapshot, 1, NOW).fixes == changes
 
 
 def test_a_job_that_will_go_next_says_so() -> None:

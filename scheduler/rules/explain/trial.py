@@ -20,9 +20,6 @@ _ON_NODES: dict[FixKind, dict[str, Any]] = {
     FixKind.BRING_BACK_NODE: {"ready": True},
     FixKind.CLEAR_FAILURES: {"launch_failures": 0},
 }
-_NEW_NODES = 2**62
-"""The ids of nodes that are only tried: later than all others."""
-
 WAITS = frozenset({FixKind.WAIT_UNTIL, FixKind.WAIT_FOR_JOB})
 """What nobody can do but wait for."""
 
@@ -52,8 +49,9 @@ def after(
         for node in nodes
         if fix.subject in {node.name, str(node.id)}
     ]
+    largest = max((node.id for node in nodes), default=0)
     new = [
-        replace(new_node.like(shape, nodes), id=NodeId(_NEW_NODES + number))
+        replace(new_node.like(shape, nodes), id=NodeId(largest + 1 + number))
         for fix in chosen
         if fix.kind is FixKind.ADD_NODE
         for number in range(int(fix.to or 0))
