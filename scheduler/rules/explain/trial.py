@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from scheduler.identifiers import NodeId
+from scheduler.rules.cluster.nodes import Node
 from scheduler.rules.cluster.plan import Plan, Snapshot
 from scheduler.rules.cluster.policy import Policy, Quota
 from scheduler.rules.cluster.shapes import Shape
@@ -42,16 +43,10 @@ def after(
     wanted = fixes.shape_after(shape, list(chosen))
     known = set(queue.groups)
     told = {fix.kind for fix in chosen}
-    changed = [
-        (node, replace(node, **_ON_NODES[fix.kind]))
-        for fix in chosen
-        if fix.kind in _ON_NODES
-        for node in nodes
-        if fix.subject in {node.name, str(node.id)}
-    ]
+    changed = [(node, mended) for node in nodes if (mended := _mended(node, chosen)) != node]
     largest = max((node.id for node in nodes), default=0)
     new = [
-        replace(new_node.like(shape, nodes), id=NodeId(largest + 1 + number))
+        replace(new_node.like(wanted, nodes), id=NodeId(largest + 1 + number))
         for fix in chosen
         if fix.kind is FixKind.ADD_NODE
         for number in range(int(fix.to or 0))
@@ -75,6 +70,14 @@ def after(
         )
         for shape_id in queue.groups.keys() - known:
             queue.remove_shape(shape_id)
+
+
+def _mended(node: Node, chosen: Sequence[Fix]) -> Node:
+    """Return a node after all changes to it."""
+    for fix in chosen:
+        if fix.kind in _ON_NODES and fix.subject in {node.name, str(node.id)}:
+            node = replace(node, **_ON_NODES[fix.kind])
+    return node
 
 
 def _policy(policy: Policy, shape: Shape, chosen: Sequence[Fix]) -> Policy:
