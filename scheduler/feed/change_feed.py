@@ -14,6 +14,7 @@ import os
 import select
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -86,6 +87,7 @@ class ChangeFeed:
         self._thread: threading.Thread | None = None
         self._wanted_until = 0.0
         self._poke_read, self._poke_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        weakref.finalize(self, _close, self._poke_read, self._poke_write)
 
     def passed(self, watch: Watch) -> FeedPosition | None:
         """Return the position up to which nothing has concerned this watch; None if something has, or that is not known."""
@@ -231,6 +233,11 @@ class ChangeFeed:
                 return False
             self._thread, self._position = None, None
             return True
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def _discard(index: dict[K, set[Watch]], keys: Iterable[K], watch: Watch) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, text
 
+from scheduler.feed.change_feed import ChangeFeed
 from scheduler.store.feed import changes
 from scheduler.store.feed.changes import FeedPosition
 from tests.support.api import Api
@@ -130,3 +133,11 @@ def test_what_is_no_cursor_is_refused_by_its_field(api: Api, text_: str) -> None
     answer = api.get("/jobs/changes/", after=text_)
     assert answer.status_code == 400
     assert answer.json["field"] == "after"
+
+
+def test_a_feed_that_nobody_has_any_more_holds_no_descriptor(api: Api) -> None:
+    feeds = [ChangeFeed(api.rt) for _ in range(20)]
+    held = len(list(Path("/proc/self/fd").iterdir()))
+    feeds.clear()
+    gc.collect()
+    assert len(list(Path("/proc/self/fd").iterdir())) <= held - 40
