@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING
 from urllib.parse import quote
 
 from flask import Flask, Response, g, request
+from gunicorn.http.body import Body, LengthReader
 from gunicorn.http.errors import ParseException
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected, RequestTimeout, UnsupportedMediaType
@@ -73,6 +74,11 @@ class WholeBody(io.RawIOBase):
         self._stream, self._left = stream, length
         self._begin: Callable[[], None] | None = begin
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether its length is known, so that it needs no bound while it comes."""
+        return self._left is not None
+
     def readable(self) -> bool:
         """Return True: bodies can be read."""
         return True
@@ -97,6 +103,43 @@ class WholeBody(io.RawIOBase):
             self._left -= len(piece)
         buffer[: len(piece)] = piece
         return len(piece)
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield what is left as it comes, at most PIECE bytes at once.
+
+        Of a body whose length is known they come from the connection itself: read through the layers of the web server, each byte
+        would be copied half a dozen times.
+        """
+        body = self._stream
+        reader = body.reader if isinstance(body, Body) else None
+        if isinstance(body, Body) and isinstance(reader, LengthReader) and not body.buf.tell():
+            yield from self._received(body, reader)
+        else:
+            yield from iter(lambda: self.read(PIECE) or b"", b"")
+
+    def _received(self, body: Body, reader: LengthReader) -> Iterator[bytes]:
+        if self._left and self._begin is not None:
+            begin, self._begin = self._begin, None
+            begin()
+        held = reader.unreader.take_buffered()  # what came with the head, and maybe the beginning of another request
+        reader.unreader.unread(held[reader.length :])
+        piece = held[: reader.length]
+        while self._left:
+            try:
+                piece = piece or reader.unreader.sock.recv(min(reader.length, PIECE))
+            except TooSlowError:
+                body.failed = True
+                raise RequestTimeout("the body comes too slowly") from None
+            except OSError as error:
+                body.failed = True
+                raise ClientDisconnected from error
+            if not piece:
+                body.failed = True
+                raise ClientDisconnected
+            reader.length -= len(piece)
+            self._left -= len(piece)
+            yield piece
+            piece = b""
 
 
 def whole(pieces: Iterable[bytes], length: int) -> Iterator[bytes]:
@@ -127,8 +170,10 @@ def long_work() -> Iterator[None]:
 def body_pieces(limit: int) -> Iterator[bytes]:
     """Yield the request's body in pieces, without holding it; more than `limit` bytes end in 413."""
     expect_file(limit)
-    stream = request.stream
-    pieces = iter(lambda: stream.read(PIECE), b"")
+    stream = request.stream  # raises 413 for a body that says that it is larger
+    body = request.environ.get("wsgi.input")
+    is_counted = isinstance(body, WholeBody) and body.is_counted
+    pieces = body.pieces() if isinstance(body, WholeBody) and is_counted else iter(lambda: stream.read(PIECE), b"")
     # Else the address was its own credential, which was good when the request began.
     yield from TokenWatch(api_runtime.of_this_app().rt).over(pieces) if "caller" in g else pieces
 

@@ -208,6 +208,12 @@ def version(rt: Runtime, owner: DataSetRow, uuid: UUID | None) -> VersionRow:
         return _version(tx, owner, uuid)
 
 
+def made_by(rt: Runtime, row: VersionRow) -> tuple[bool | None, int | None]:
+    """Return whether an update merged the rows of its file, and how many it had; None of what is known no more: its job has aged out."""
+    with rt.db.begin() as tx:
+        return data_set_jobs.made_by(tx, row.job_id)
+
+
 def _version(tx: Connection, owner: DataSetRow, uuid: UUID | None) -> VersionRow:
     if uuid is not None:
         found = versions.by_uuid(tx, owner.id, uuid)

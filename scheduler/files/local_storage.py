@@ -84,13 +84,18 @@ def write(url: str, path: str, pieces: Iterable[bytes], roots: Roots, drafts: st
 
 
 def write_part(url: str, path: str, pieces: Iterable[bytes], roots: Roots) -> int:
-    """Write a part of something as `write` does, but unhashed, for what it is a part of will be; return its size in bytes."""
-    return _write(url, path, pieces, roots, None)
+    """Write a part of something as `write` does, but unhashed and not synced, as what it is a part of will be; return its size in bytes.
+
+    A part that a power cut took is missing or short afterwards, which whoever puts parts together finds by its size.
+    """
+    return _write(url, path, pieces, roots, None, is_synced=False)
 
 
-def _write(url: str, path: str, pieces: Iterable[bytes], roots: Roots, drafts: str | None) -> int:
+def _write(
+    url: str, path: str, pieces: Iterable[bytes], roots: Roots, drafts: str | None, *, is_synced: bool = True
+) -> int:
     try:
-        with _opened(url, roots) as handle, _new_file(handle, path, drafts) as file:
+        with _opened(url, roots) as handle, _new_file(handle, path, drafts, is_synced=is_synced) as file:
             return _copy(pieces, file)
     except OSError as error:
         raise ServiceUnavailable(f"the file cannot be stored: {error.strerror}") from error
@@ -177,7 +182,7 @@ def _opened(url: str, roots: Roots) -> AbstractContextManager[int]:
 
 
 @contextlib.contextmanager
-def _new_file(workspace: int, path: str, drafts: str | None) -> Iterator[FileIO]:
+def _new_file(workspace: int, path: str, drafts: str | None, *, is_synced: bool = True) -> Iterator[FileIO]:
     *above, name = beneath.parts_of(path)
     draft = f".{name}.{secrets.token_hex(6)}.part"
     with contextlib.ExitStack() as open_folders:
@@ -187,9 +192,11 @@ def _new_file(workspace: int, path: str, drafts: str | None) -> Iterator[FileIO]
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             with os.fdopen(os.open(draft, flags, 0o640, dir_fd=beside), "wb", buffering=0) as file:
                 yield file
-                os.fsync(file.fileno())
+                if is_synced:
+                    os.fsync(file.fileno())
             os.rename(draft, name, src_dir_fd=beside, dst_dir_fd=parent)
-            os.fsync(parent)
+            if is_synced:
+                os.fsync(parent)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(draft, dir_fd=beside)

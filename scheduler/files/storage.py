@@ -52,7 +52,7 @@ def write(
 
 
 def write_part(url: str, path: str, pieces: Iterable[bytes], roots: Roots = ()) -> int:
-    """Write a part of something durably, unhashed where that is possible; return its size in bytes. Raises ServiceUnavailable."""
+    """Write a part of something, unhashed and not synced where that is possible; return its size in bytes. Raises ServiceUnavailable."""
     if url.startswith((_OBJECTS, *_WEB)):
         return write(url, path, pieces, roots).size
     return local_storage.write_part(url, path, pieces, roots)

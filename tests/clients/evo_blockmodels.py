@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import io
 import json
 import math
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,10 +25,16 @@ from evo.blockmodels.endpoints import models
 from evo.blockmodels.endpoints.api import ReportsApi, UnitsApi
 from evo.blockmodels.exceptions import JobFailedException
 from evo.common import APIConnector
-from evo.common.exceptions import EvoAPIException, ForbiddenException, NotFoundException, UnauthorizedException
+from evo.common.exceptions import (
+    BadRequestException,
+    EvoAPIException,
+    ForbiddenException,
+    NotFoundException,
+    UnauthorizedException,
+)
 from evo.oauth import ClientCredentialsAuthorizer, OAuthConnector
 
-from tests.clients.evo_client import SETTINGS, Client, indexed, raises
+from tests.clients.evo_client import SETTINGS, Client, download, indexed, raises
 
 UTC = dt.UTC
 
@@ -269,7 +276,83 @@ async def what_is_not_kept(client: Client) -> None:
     assert (listed.total, listed.results) == (0, [])
 
 
+async def what_versions_changed(client: Client) -> None:
+    """A version says what it changed, and versions are compared within a box."""
+    bm, first = await client.a_model()
+    one = await client.models.add_new_columns(
+        bm.id, indexed([(1, 1, 0), (0, 0, 0)], a=pa.array([1.0, 2.0]), b=pa.array([1, 2]))
+    )
+    two = await client.models.update_block_model_columns(
+        bm.id, indexed([(3, 2, 1)], a=pa.array([9.0])), [], {"a"}, {"b"}, update_type=models.UpdateType.merge
+    )
+    three = await client.models.rename_block_model_columns(bm.id, {"a": "A"})
+    four = await client.models.update_column_metadata(bm.id, {"A": "g/t"})
+
+    async def changed(version: Any) -> Any:
+        found = await client.versions.retrieve_block_model_version(
+            version_id=str(version.version_uuid), bm_id=str(bm.id), include_changes=True, **client.place
+        )
+        assert found.changes.total_blocks == 24
+        return found.changes
+
+    made = await changed(one)
+    assert (made.columns.new, made.blocks_uploaded, made.update_type) == (["a", "b"], 2, models.UpdateType.replace)
+    made = await changed(two)
+    assert (made.columns.updated, made.columns.deleted, made.update_type) == (["a"], ["b"], models.UpdateType.merge)
+    made = await changed(three)
+    assert [(one.old_title, one.new_title) for one in made.columns.renamed] == [("a", "A")]
+    assert (made.update_type, made.blocks_uploaded) == (None, None)
+    made = await changed(four)
+    assert [(one.title, one.values.unit_id) for one in made.columns.metadata_updated] == [("A", "g/t")]
+    assert (await changed(first)).columns.new == []
+
+    async def deltas(since: Any, high: int, columns: list[str], **said: Any) -> Any:
+        ranges = {f"{name}_minmax": models.IntRange(min=0, max=high) for name in "ijk"}
+        asked = models.DeltaRequestData(bbox=models.BBox(**ranges), columns=columns, verbose=True, **said)
+        return await client.models.get_deltas_for_block_model(since.version_uuid, bm.id, asked)
+
+    found = await deltas(first, 9, ["*"])
+    assert (found.new_deltas, found.delete_deltas, found.update_deltas) == ([one.version_uuid], [], [])
+    found = await deltas(one, 9, ["*"])
+    assert (found.delete_deltas, found.update_deltas) == ([two.version_uuid], [two.version_uuid])
+    assert [each.version_id for each in found.version_data] == [3]
+    only = next(column.col_id for column in one.columns if column.title == "a")
+    assert (await deltas(one, 0, [only])).status == 304, "nothing of it was changed there"
+    assert (await deltas(two, 9, ["*"])).status == 304, "a new title is no change"
+    assert (await deltas(one, 9, ["*"], end_version_uuid=one.version_uuid)).status == 304
+    await raises(BadRequestException, deltas(one, 9, ["a"]))
+    await raises(BadRequestException, deltas(two, 9, ["*"], end_version_uuid=one.version_uuid))
+
+
+async def what_clients_leave_out(client: Client) -> None:
+    """Clients send no defaults: no format where another option says it, and no body for a change of nothing."""
+    bm, _ = await client.a_model(description="said")
+    same = await client.models.update_block_model_metadata(bm.id, models.UpdateBlockModel())
+    assert same.description == "said"
+    new = {"new": [{"title": "v", "data_type": "Float64"}]}
+    await client.update(
+        bm.id, new, b"i;j;k;v\n0;0;0;1,5\n", input_options=models.InputOptionsCSV(delimiter=";", decimal_char=",")
+    )
+    mapped = models.ColumnNameMappingGeneric(file_column_name="w", column_title="v")
+    content = io.BytesIO()
+    pq.write_table(indexed([(1, 0, 0)], w=pa.array([2.5])), content)
+    await client.update(
+        bm.id,
+        {"update": ["v"]},
+        content.getvalue(),
+        input_options=models.InputOptionsParquet(column_name_mapping=[mapped]),
+    )
+    asked = models.QueryCriteria(columns=["v"], output_options=models.OutputOptionsCSV(delimiter=";"))
+    found = await client.versions.query_block_model_latest_as_post(
+        bm_id=str(bm.id), query_criteria=asked, **client.place
+    )
+    payload = await client.ended(bm.id, UUID(str(found.job_url).rsplit("/", 1)[1]))
+    assert await download(client, str(payload.download_url)) == "i;j;k;v\r\n0;0;0;1.5\r\n1;0;0;2.5\r\n"
+
+
 SCENARIOS: list[Callable[[Client], Awaitable[None]]] = [
+    what_versions_changed,
+    what_clients_leave_out,
     health_and_lists,
     tables_of_every_kind,
     columns_change,

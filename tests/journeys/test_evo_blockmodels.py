@@ -31,6 +31,8 @@ SCENARIOS = (
     "a_large_table",
     "who_may",
     "what_is_not_kept",
+    "what_versions_changed",
+    "what_clients_leave_out",
 )
 
 

@@ -133,15 +133,21 @@ class NameMappingBody(RequestPart):
 
 
 class InputBody(RequestPart):
-    """How the file of an update is written."""
+    """How the file of an update is written. Clients leave out what is their default, the format too."""
 
-    file_format: Literal["parquet", "csv", "datamine"]
+    file_format: Literal["parquet", "csv", "datamine"] | None = None
     delimiter: Separator | None = None
     decimal_char: Separator | None = None
     quote_char: Separator | None = None
     skip_rows: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     skip_rows_after_headers: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     column_name_mapping: Annotated[list[NameMappingBody], Field(max_length=MANY)] | None = None
+
+    @property
+    def meant_format(self) -> str:
+        """The format that is said, or else CSV where something is said that only CSV has."""
+        only_csv = (self.delimiter, self.decimal_char, self.quote_char, self.skip_rows, self.skip_rows_after_headers)
+        return self.file_format or ("parquet" if all(one is None for one in only_csv) else "csv")
 
 
 class UpdateBody(RequestPart):
@@ -165,10 +171,23 @@ class RangeBody(RequestPart):
 class OutputBody(RequestPart):
     """How the file of a query is written."""
 
-    file_format: Literal["parquet", "csv"] = "parquet"
+    file_format: Literal["parquet", "csv"] | None = None
     column_headers: Literal["id", "name"] | None = None
     exclude_null_rows: bool | None = None
     delimiter: Separator | None = None
+
+    @property
+    def meant_format(self) -> str:
+        """The format that is said, or else CSV where a delimiter is said."""
+        return self.file_format or ("parquet" if self.delimiter is None else "csv")
+
+
+class DeltaBody(RequestPart):
+    """A question for changes after a version: of these columns, by their ids, within a box."""
+
+    columns: Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=MANY)]
+    bbox: dict[str, RangeBody]
+    end_version_uuid: Annotated[UUID, Field(strict=False)] | None = None
 
 
 class QueryBody(RequestPart):

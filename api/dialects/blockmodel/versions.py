@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any, cast
 from uuid import uuid4
 
+from flask import g
+
 from api.dialects import paging
-from api.dialects.blockmodel import place, upload, view
-from api.dialects.blockmodel.bodies import ColumnsBody, InputBody, OutputBody, QueryBody, UpdateBody
-from api.dialects.blockmodel.view import VersionView
+from api.dialects.blockmodel import deltas, place, upload, view
+from api.dialects.blockmodel.bodies import ColumnsBody, DeltaBody, InputBody, OutputBody, QueryBody, UpdateBody
 from api.dialects.paging import OffsetQuery
 from api.http import api_runtime
 from api.http.answers import Answer
 from api.http.routing import ApiCall, Routes
+from api.http.schema.fields import Query
 from scheduler.data_sets import working
 from scheduler.data_sets.working import QueryCriteria
 from scheduler.documents import Document, JsonValue
@@ -39,6 +41,12 @@ class ModelVersionsQuery(OffsetQuery):
     filter: str = ""
 
 
+class ModelVersionQuery(Query):
+    """How much of a version."""
+
+    include_changes: paging.Flag = False
+
+
 @routes.get(f"{place.MODEL}/versions", role=Role.VIEWER, any_query=True)
 def list_block_model_versions(
     call: ApiCall, org: str, workspace: str, model: str, query: ModelVersionsQuery
@@ -57,10 +65,26 @@ def list_block_model_versions(
 
 
 @routes.get(f"{place.MODEL}/versions/<version>", role=Role.VIEWER, any_query=True)
-def get_block_model_version(call: ApiCall, org: str, workspace: str, model: str, version: str) -> VersionView:
-    """One version."""
+def get_block_model_version(
+    call: ApiCall, org: str, workspace: str, model: str, version: str, query: ModelVersionQuery
+) -> dict[str, Any]:
+    """One version; with `include_changes` what it changed."""
     row = place.model(call, org, workspace, model)
-    return view.version(working.version(call.rt, row, place.uuid(version, "version")), row.uuid)
+    found = working.version(call.rt, row, place.uuid(version, "version"))
+    shown = view.version(found, row.uuid)
+    return {**shown, "changes": deltas.changes(call, row, found)} if query.include_changes else {**shown}
+
+
+@routes.post(f"{place.MODEL}/versions/<version>/delta", role=Role.VIEWER, any_query=True, answers={304: None})
+def get_block_model_deltas(
+    call: ApiCall, org: str, workspace: str, model: str, version: str, body: DeltaBody
+) -> Answer[dict[str, Any] | None]:
+    """What has changed after a version, within a box; 304 for nothing."""
+    row = place.model(call, org, workspace, model)
+    bbox = _bbox(body)
+    assert bbox is not None  # noqa: S101 - a delta has one
+    found = deltas.between(call, row, place.uuid(version, "version"), body, bbox)
+    return Answer(None, 304) if found is None else Answer(found, 200)
 
 
 @routes.patch(f"{place.MODEL}/blocks", role=Role.SUBMITTER, any_query=True)
@@ -69,10 +93,12 @@ def update_block_model(call: ApiCall, org: str, workspace: str, model: str, body
     row = place.model(call, org, workspace, model)
     asked = _asked(body)
     started = working.update(call.rt, call.caller, row, asked, api_runtime.of_this_app().forecaster.admission)
-    echoed = body.model_dump(mode="json", exclude_unset=True)
     columns = (body.columns or ColumnsBody()).model_dump(mode="json")
+    echoed = {**g.body, "columns": columns, "update_type": body.update_type}
+    if body.input_options is not None:  # which clients tell by its format
+        echoed["input_options"] = {**echoed["input_options"], "file_format": body.input_options.meant_format}
     answer: dict[str, Any] = {
-        "changes": {**echoed, "columns": columns, "update_type": body.update_type},
+        "changes": echoed,
         "job_url": place.job_url(call, row.project_uuid, row.uuid, started.job_uuid),
         "job_uuid": started.job_uuid,
         "version_uuid": started.version_uuid,
@@ -93,7 +119,7 @@ def query_block_model(call: ApiCall, org: str, workspace: str, model: str, body:
         version_uuid=body.version_uuid,
         bbox=bbox,
         geometry=body.geometry_columns or "indices",
-        format=output.file_format,
+        format=output.meant_format,
         delimiter=output.delimiter or ",",
         by_id=output.column_headers == "id",
         exclude_null_rows=output.exclude_null_rows is not False,
@@ -164,7 +190,7 @@ def _input(given: InputBody | None) -> Document:
     """Return how the file is written; Parquet, where nothing is said."""
     if given is None:
         return {"file_format": "parquet"}
-    if given.file_format == "datamine":
+    if given.meant_format == "datamine":
         raise InvalidInput("files are CSV or Parquet here", field="input_options.file_format")
     renamed: dict[str, JsonValue] = {}
     for number, one in enumerate(given.column_name_mapping or ()):
@@ -174,10 +200,10 @@ def _input(given: InputBody | None) -> Document:
             raise InvalidInput("it has the name of a column in the file, and its title", field=field)
         renamed[name] = title
     plain = given.model_dump(exclude={"column_name_mapping"}, exclude_none=True)
-    return {**plain, "renamed": renamed}
+    return {**plain, "file_format": given.meant_format, "renamed": renamed}
 
 
-def _bbox(body: QueryBody) -> dict[str, RangeDocument] | None:
+def _bbox(body: QueryBody | DeltaBody) -> dict[str, RangeDocument] | None:
     if body.bbox is None:
         return None
     for axes in _AXES:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
-from math import acos, atan2, cos, degrees, isfinite, prod, radians, sin
+from math import acos, atan2, cos, degrees, floor, isfinite, prod, radians, sin
 from typing import Final
 
 from scheduler.errors import FaultList
@@ -57,6 +58,38 @@ def extent(grid: GridDocument) -> dict[str, RangeDocument]:
     """Return the bounds of the model along its own axes, from its origin on."""
     axes = zip("xyz", grid["origin"], grid["size"], grid["blocks"], strict=True)
     return {f"{name}_minmax": {"min": at, "max": at + size * count} for name, at, size, count in axes}
+
+
+def covered(grid: GridDocument, bbox: Mapping[str, RangeDocument]) -> dict[str, RangeDocument] | None:
+    """Return the bounds of the blocks that a box touches, by their indices; None where it lies outside.
+
+    A box is of indices, or of coordinates along the model's own axes.
+    """
+    found: dict[str, RangeDocument] = {}
+    for axis, name in enumerate("ijk"):
+        last = grid["blocks"][axis] - 1
+        bounds = bbox.get(f"{name}_minmax")
+        if bounds is None:
+            at = bbox[f"{'xyz'[axis]}_minmax"]
+            start, size = grid["origin"][axis], grid["size"][axis]
+            bounds = {
+                "min": floor(_within((at["min"] - start) / size, last)),
+                "max": floor(_within((at["max"] - start) / size, last)),
+            }
+        least, most = max(0, bounds["min"]), min(last, bounds["max"])
+        if least > most:
+            return None
+        found[f"{name}_minmax"] = {"min": least, "max": most}
+    return found
+
+
+def meet(one: Mapping[str, RangeDocument], other: Mapping[str, RangeDocument]) -> bool:
+    """Tell whether two boxes of indices have a block in common."""
+    return all(one[axis]["min"] <= other[axis]["max"] and other[axis]["min"] <= one[axis]["max"] for axis in one)
+
+
+def _within(at: float, last: int) -> float:
+    return min(max(at, -1.0), last + 1.0)
 
 
 def normalized(grid: GridDocument) -> tuple[float, float, float]:

@@ -85,6 +85,14 @@ _OPEN = text("""
 """)
 
 
+_MADE_BY = text("""
+    SELECT CAST(d.request ->> 'merge' AS boolean) AS merge,
+           CAST(s.results #>> '{properties,result,rows}' AS bigint) AS rows
+    FROM data_set_jobs d LEFT JOIN job_specs s ON s.job_id = d.job_id
+    WHERE d.job_id = :id
+""")
+
+
 def insert(
     tx: Connection,
     job_id: JobId,
@@ -133,6 +141,12 @@ def files(tx: Connection, execution_id: ExecutionId) -> list[MadeFile]:
 def state(tx: Connection, job_id: JobId) -> DataSetJobState | None:
     """Return how a job is doing; None when it has aged out."""
     return records.read_optional(DataSetJobState, tx.execute(_STATE, {"id": job_id}))
+
+
+def made_by(tx: Connection, job_id: JobId) -> tuple[bool | None, int | None]:
+    """Return whether an update merges its rows, and how many its file had; None of what is not known."""
+    found = tx.execute(_MADE_BY, {"id": job_id}).one_or_none()
+    return (None, None) if found is None else (found.merge, found.rows)
 
 
 def is_any_open(tx: Connection, data_set_id: DataSetId) -> bool:
