@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from scheduler.identifiers import Attempt, ExecutionId
 from workers.supervisor.limits import PHASES, TEMPORARY
+from workers.supervisor.output_order import SUFFIX
 
 ExecutionKey: TypeAlias = tuple[ExecutionId, Attempt]
 """(execution id, attempt): the key of everything that a node knows about an execution."""
@@ -81,7 +82,8 @@ class Paths:
 
     def all_logs(self, key: ExecutionKey) -> list[str]:
         """Return every file that may hold output of this execution."""
-        return [self.log(key, phase, stream) for phase in PHASES for stream in STREAMS]
+        logs = [self.log(key, phase, stream) for phase in PHASES for stream in STREAMS]
+        return [*logs, *(self.log(key, phase, STREAMS[0]) + SUFFIX for phase in PHASES)]
 
     def log(self, key: ExecutionKey, phase: str, stream: str) -> str:
         """Return the file that a command of this phase writes its stdout or stderr to."""

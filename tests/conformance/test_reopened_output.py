@@ -3,12 +3,15 @@
 import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support import supervised
 from tests.support.supervised import STRANGER, Stage
+from tests.support.waiting import eventually
 from workers.supervisor.output_cap import END_BYTES
+from workers.supervisor.output_order import SUFFIX
 
 BIG = 3 << 20
 
@@ -127,3 +130,18 @@ def test_output_can_be_read_while_its_program_goes_on(stage: Stage) -> None:
         time.sleep(0.01)  # it is written a tenth of a second later, which nothing signals
     stage.supervision.kill([{"tree": play.tree, "grace_s": 0, "reason": "test"}])
     assert stage.hear("ended", play.tree)["output"] == {"stdout": None, "stderr": ""}
+
+
+def test_it_is_written_down_when_the_stream_changes(stage: Stage) -> None:
+    play = stage.play()
+    for fifo in ("step1", "step2", "step3"):
+        os.mkfifo(play.folder / fifo)
+        (play.folder / fifo).chmod(0o644)
+    script = "echo one; read x < step1; echo two >&2; read x < step2; echo three; read x < step3; echo four >&2"
+    run = play.command(["sh", "-c", script], cwd=str(play.folder))
+    assert not stage.supervision.start([run])["refused"]
+    for step, (stream, text) in enumerate((("out", "one\n"), ("err", "two\n"), ("out", "one\nthree\n")), 1):
+        eventually(lambda: play.output(stream) == text)  # noqa: B023  called right here
+        (play.folder / f"step{step}").write_text("\n")
+    assert stage.end(play)["exit_code"] == 0
+    assert Path(run["stdout"] + SUFFIX).read_text() == "0 0\n1 0\n0 4\n1 4\n"

@@ -46,6 +46,8 @@ class FakeNodeApi:
         self.cancels: dict[ExecutionKey, wire.Cancel] = {}
         self.kill: list[ExecutionKey] = []
         self.output: dict[tuple[ExecutionKey, str, str], bytearray] = defaultdict(bytearray)
+        self.arrived: list[tuple[str, bytes]] = []
+        """Pieces of output as they came: stream and content."""
         self.files: dict[int, bytes] = {}
         self.published: dict[tuple[ExecutionKey, str, str], int] = {}
         self.registers: list[wire.NodeRegistration] = []
@@ -151,6 +153,7 @@ class FakeNodeApi:
             data = base64.b64decode(chunk.data)
             assert chunk.offset <= len(kept), f"a gap before {chunk.offset}"
             kept[chunk.offset : chunk.offset + len(data)] = data
+            self.arrived.append((chunk.stream, data))
         return {}
 
     def upload(self, query: dict[str, str], body: bytes) -> Any:

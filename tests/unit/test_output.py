@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections.abc import Iterator
@@ -14,10 +15,12 @@ from tests.support.fake_node_api import FakeNodeApi
 from tests.support.keys import FIRST
 from workers.api_client import ApiClient
 from workers.output import progress
+from workers.output.order import OutputSequence
 from workers.output.progress import ProgressTracker
 from workers.output.shipper import OutputShipper
 from workers.paths import ExecutionKey, Paths, tree_name
 from workers.supervisor.output_cap import CappedLog
+from workers.supervisor.output_order import SUFFIX, OutputOrder
 from workers.supervisor.request import RunLimits, RunRequest
 
 KEY = FIRST
@@ -226,3 +229,64 @@ def test_nothing_is_waited_for_where_nothing_was_written(setting: Setting) -> No
     setting.follow()
     setting.shipper.keep(KEY, "job", {"stdout": "", "stderr": ""})
     assert setting.shipper.finish(KEY, 1 << 20, {}, all_known=True)
+
+
+def test_both_streams_arrive_in_the_order_in_which_they_were_written(setting: Setting) -> None:
+    out = Path(setting.paths.log(KEY, "job", "stdout"))
+    err = Path(setting.paths.log(KEY, "job", "stderr"))
+    order = OutputOrder(str(out))
+    written = [(0, b"a"), (1, b"bb"), (0, b"ccc"), (1, b"d" * (300 << 10)), (0, b"e"), (1, b"ff")]
+    for stream, piece in written:
+        path = (out, err)[stream]
+        order.note(stream, path.stat().st_size if path.exists() else 0, kept=False)
+        with path.open("ab") as file:
+            file.write(piece)
+    setting.follow()
+    setting.shipper.finish(KEY, 1 << 20, {}, all_known=False)
+    assert setting.ended.wait(20)
+    names = ("stdout", "stderr")
+    assert b"".join(data for _, data in setting.api.arrived) == b"".join(piece for _, piece in written)
+    changes = [stream for stream, _ in itertools.groupby(setting.api.arrived, key=lambda one: one[0])]
+    assert changes == [names[stream] for stream, _ in written]
+
+
+def test_the_cap_holds_for_both_streams_in_order(setting: Setting) -> None:
+    out = Path(setting.paths.log(KEY, "job", "stdout"))
+    order = OutputOrder(str(out))
+    order.note(0, 0, kept=False)
+    out.write_bytes(b"12345678")
+    order.note(1, 0, kept=False)
+    Path(setting.paths.log(KEY, "job", "stderr")).write_bytes(b"abcdefgh" * 5)
+    setting.follow(cap=10)
+    setting.shipper.finish(KEY, 10, {}, all_known=False)
+    assert setting.ended.wait(20)
+    assert [data for _, data in setting.api.arrived][:2] == [b"12345678", b"ab"]
+    assert b"output limit of 10 bytes" in setting.api.text(KEY, "job", "stderr")
+
+
+def test_a_stream_alone_has_no_file_of_its_order(tmp_path: Path) -> None:
+    order = OutputOrder(str(tmp_path / "out"))
+    for position in range(3):
+        order.note(0, position, kept=False)
+    assert not list(tmp_path.iterdir())
+    order.note(1, 0, kept=True)
+    assert not list(tmp_path.iterdir())
+    order.write()
+    assert (tmp_path / f"out{SUFFIX}").read_text() == "0 0\n1 0\n"
+
+
+def test_the_order_of_what_changes_without_end_stays_small_and_is_read_on(tmp_path: Path) -> None:
+    order, sequence = OutputOrder(str(tmp_path / "out")), OutputSequence(str(tmp_path / f"out{SUFFIX}"))
+    shipped = {"stdout": 0, "stderr": 0}
+    for round_number in range(100):
+        for change in range(round_number * 50, round_number * 50 + 50):
+            order.note(0, change * 10, kept=False)
+            order.note(1, change * 5, kept=False)
+        sizes = {"stdout": (change + 1) * 10, "stderr": (change + 1) * 5}
+        found = sequence.stretches(sizes, shipped)
+        assert len(found) <= 64
+        for one in found:
+            assert one.end >= shipped[one.stream]
+            shipped[one.stream] = one.end
+        assert shipped == sizes
+    assert (tmp_path / f"out{SUFFIX}").stat().st_size < 70_000

@@ -65,9 +65,9 @@ class LogFile:
         with contextlib.suppress(OSError, ValueError):
             self.shipped = max(0, int(os.getxattr(self.path, ATTRIBUTE)))
 
-    def read(self, most: int) -> bytes:
-        """Return the next bytes to ship, at most `most`."""
-        return self._read_at(self.shipped, min(most, PIECE_BYTES))
+    def read(self, start: int, most: int) -> bytes:
+        """Return the bytes from `start` on, at most `most`."""
+        return self._read_at(start, min(most, PIECE_BYTES))
 
     def _read_at(self, start: int, most: int) -> bytes:
         if self.content is not None:

@@ -14,6 +14,7 @@ from workers.output.progress import ProgressTracker
 from workers.output.shipper import OutputShipper
 from workers.paths import ExecutionKey, Paths
 from workers.supervisor.limits import ENVIRONMENT
+from workers.supervisor.output_order import SUFFIX
 from workers.supervisor.request import RunRequest
 
 
@@ -35,7 +36,7 @@ class RunOutputs:
         self._shipper.follow(key, run)
         self._progress.phase(key, run.phase)
         if key in self._files:
-            self._files[key] += run.stdout, run.stderr
+            self._files[key] += run.stdout, run.stderr, run.stdout + SUFFIX
 
     def keep(self, key: ExecutionKey, phase: str, streams: Mapping[str, str]) -> None:
         """A command has ended: ship what it wrote to streams that have no file."""

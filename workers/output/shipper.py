@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -23,9 +24,11 @@ from workers.output import masking
 from workers.output import progress as progress_reports
 from workers.output.log_file import PIECE_BYTES, LogFile
 from workers.output.masking import SecretMask
+from workers.output.order import OutputSequence
 from workers.output.progress import ProgressTracker
 from workers.paths import STREAMS, ExecutionKey, Paths
 from workers.supervisor.limits import PHASES
+from workers.supervisor.output_order import SUFFIX
 from workers.supervisor.request import RunRequest
 
 _POLL_S: Final = 0.5
@@ -38,8 +41,20 @@ _RESTS: Final = 5
 _RESTS_AT_THE_END: Final = 1
 _PATIENCE_S: Final = 60.0
 """How long an execution that has ended waits for an API that answers but refuses its output."""
+_MOST_PIECES: Final = 2_000
+"""In one call, of which the API takes 5,000."""
 _TAIL_BYTES: Final = 600
 """Longer lines cannot be progress lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Bytes of one file, from `offset` on."""
+
+    writer: _Writer
+    file: LogFile
+    offset: int
+    data: bytes
 
 
 @dataclass(slots=True)
@@ -56,6 +71,7 @@ class _Writer:
     left: int
     mask: SecretMask | None
     files: dict[str, LogFile] = field(default_factory=dict)
+    sequences: dict[str, OutputSequence] = field(default_factory=dict)
     ending: float | None = None
     rests_until: float = 0.0
 
@@ -72,7 +88,50 @@ class _Writer:
 
     def _file(self, paths: Paths, phase: str, name: str) -> LogFile:
         path = paths.log(self.key, phase, name)
+        return self.add(path, phase, name)
+
+    def add(self, path: str, phase: str, name: str) -> LogFile:
+        """Take this file, if it is not known yet."""
+        if name == STREAMS[0]:
+            self.sequences.setdefault(phase, OutputSequence(path + SUFFIX))
         return self.files.setdefault(path, LogFile(self.key, phase, name, path))
+
+    def stretches(self) -> list[tuple[LogFile, int]]:
+        """Return what is to be shipped in order: a file, and the byte until which to ship it now."""
+        found: list[tuple[LogFile, int]] = []
+        for file in [one for one in list(self.files.values()) if one.shipped < 0]:
+            file.read_shipped()
+            self.left -= file.shipped
+        for phase, sequence in list(self.sequences.items()):
+            files = {file.name: file for file in list(self.files.values()) if file.phase == phase}
+            sizes = {name: file.size() for name, file in files.items()}
+            due = [name for name, file in files.items() if sizes[name] > file.shipped]
+            if len(due) == len(STREAMS):
+                shipped = {name: files[name].shipped for name in due}
+                found += [(files[one.stream], one.end) for one in sequence.stretches(sizes, shipped)]
+                found += [(files[name], sizes[name]) for name in due]
+            else:
+                found += [(files[name], sizes[name]) for name in due]
+        return found
+
+    def next_piece(self, file: LogFile, reached: dict[str, int], end: int, room: int) -> _Piece | None:
+        """Return what is to be sent of a file, up to `end`; `reached` is how far the pieces before it have come, by path."""
+        start = reached.get(file.path, file.shipped)
+        if file.marked or end <= start:
+            return None
+        left = self.left - sum(to - self.files[path].shipped for path, to in reached.items())
+        if left > 0:
+            data = file.read(start, min(room, left, PIECE_BYTES, end - start)) if room > 0 else b""
+            if self.mask is not None:
+                whole = self.ending is not None and start + len(data) >= file.size()
+                data = _masked(data, self.mask, whole=whole, cut=len(data) == left)
+            reached[file.path] = start + len(data)
+        elif reached:
+            return None  # the next time, when these have arrived
+        else:
+            file.cut()
+            data = file.ending(self.cap, self.mask) if self.ending is not None else b""
+        return _Piece(self, file, start, data) if data else None
 
 
 class OutputShipper:
@@ -109,7 +168,7 @@ class OutputShipper:
                 cap = run.limits.output_bytes or 0
                 writer = self._writers[key] = _Writer(key, run.uid, cap, cap, mask)
             for name, path in (("stdout", run.stdout), ("stderr", run.stderr)):
-                writer.files.setdefault(path, LogFile(key, run.phase, name, path))
+                writer.add(path, run.phase, name)
 
     def keep(self, key: ExecutionKey, phase: str, streams: Mapping[str, str]) -> None:
         """Ship what a command wrote that has ended, where it stands in no file: a byte a character, by stream."""
@@ -178,8 +237,12 @@ class OutputShipper:
         for writer in writers:
             self._settle(writer)
         now = time.monotonic()
-        for writer, _, piece in pieces:
-            rests = 0 if len(piece) < _FLOOD_BYTES else _RESTS if writer.ending is None else _RESTS_AT_THE_END
+        sent = Counter[int]()
+        for piece in pieces:
+            writer = piece.writer
+            sent[id(writer)] += len(piece.data)
+            is_flood = sent[id(writer)] >= _FLOOD_BYTES
+            rests = 0 if not is_flood else _RESTS if writer.ending is None else _RESTS_AT_THE_END
             writer.rests_until = now + min((now - began) * rests, _POLL_S) if rests else 0.0
         return bool(pieces)
 
@@ -195,19 +258,23 @@ class OutputShipper:
                 if writer.rests_until <= now and (everybody or writer.ending is not None or writer.rests_until)
             ]
 
-    def _gather(self, writers: list[_Writer]) -> list[tuple[_Writer, LogFile, bytes]]:
+    def _gather(self, writers: list[_Writer]) -> list[_Piece]:
         """Return the next pieces to send, at most a batch, and read the progress files of these executions."""
-        pieces: list[tuple[_Writer, LogFile, bytes]] = []
+        pieces: list[_Piece] = []
         room = _BATCH_BYTES
         for writer in writers:
-            for file in list(writer.files.values()):
-                piece = self._next_piece(writer, file, room)
-                if piece:
-                    pieces.append((writer, file, piece))
-                    room -= len(piece)
+            reached: dict[str, int] = {}
+            for file, end in writer.stretches():
+                piece = writer.next_piece(file, reached, end, room)
+                if piece is None:
+                    continue
+                pieces.append(piece)
+                room -= len(piece.data)
+                if writer.mask is None and piece.offset + len(piece.data) < end:
+                    break  # what was written after it comes after it
             if writer.ending is None:
                 self._progress.update(writer.key, progress_reports.read_file(writer.key, self._paths, writer.uid))
-            if room <= 0:
+            if room <= 0 or len(pieces) >= _MOST_PIECES:
                 self._next_round = 0.0  # the next round begins at once, as some were not looked at
                 break
         return pieces
@@ -219,36 +286,22 @@ class OutputShipper:
             resting = [writer.rests_until for writer in self._writers.values() if writer.rests_until > now]
         return max(0.0, min([self._next_round, *resting]) - now)
 
-    def _next_piece(self, writer: _Writer, file: LogFile, room: int) -> bytes:
-        if file.shipped < 0:
-            file.read_shipped()
-            writer.left -= file.shipped
-        if file.marked or file.size() <= file.shipped:
-            return b""
-        if writer.left <= 0:
-            file.cut()
-            return file.ending(writer.cap, writer.mask) if writer.ending is not None else b""
-        piece = file.read(min(room, writer.left, PIECE_BYTES)) if room > 0 else b""
-        if writer.mask is None:
-            return piece
-        whole = writer.ending is not None and file.shipped + len(piece) >= file.size()
-        return _masked(piece, writer.mask, whole=whole, cut=len(piece) == writer.left)
-
-    def _send(self, pieces: list[tuple[_Writer, LogFile, bytes]]) -> None:
+    def _send(self, pieces: list[_Piece]) -> None:
         now = time.time()
-        chunks = [_chunk(file, self._claim_token(file.key), piece, now) for _, file, piece in pieces]
+        chunks = [_chunk(piece, self._claim_token(piece.file.key), now) for piece in pieces]
         try:
             self._api.output(OutputChunks(node_id=self._node_id(), chunks=chunks))
         except (ServerRefused, GangerError) as error:
-            log.logger().warning(log.OUTPUT_GIVEN_UP, why=str(error), bytes=sum(len(piece) for *_, piece in pieces))
-        for writer, file, piece in pieces:
+            log.logger().warning(log.OUTPUT_GIVEN_UP, why=str(error), bytes=sum(len(piece.data) for piece in pieces))
+        for piece in pieces:
+            writer, file = piece.writer, piece.file
             if file.cut_at is not None:
                 file.marked = True
                 continue
-            file.record_shipped(file.shipped + len(piece))
-            writer.left -= len(piece)
+            file.record_shipped(file.shipped + len(piece.data))
+            writer.left -= len(piece.data)
             if file.name == "stdout" and file.phase == "job":
-                self._read_progress(writer, file, piece)
+                self._read_progress(writer, file, piece.data)
 
     def _read_progress(self, writer: _Writer, file: LogFile, piece: bytes) -> None:
         text = file.tail + piece
@@ -284,7 +337,8 @@ def _masked(piece: bytes, mask: SecretMask, *, whole: bool, cut: bool) -> bytes:
     return sure + b"*" * unsure if cut else sure
 
 
-def _chunk(file: LogFile, token: str, piece: bytes, now: float) -> OutputChunk:
+def _chunk(piece: _Piece, token: str, now: float) -> OutputChunk:
+    file = piece.file
     phase: Any = file.phase  # Any: `OutputChunk` checks that it is the name of a phase
     name: Any = file.name  # Any: likewise
     return OutputChunk(
@@ -293,7 +347,7 @@ def _chunk(file: LogFile, token: str, piece: bytes, now: float) -> OutputChunk:
         token=token,
         phase=phase,
         stream=name,
-        offset=file.shipped,
+        offset=piece.offset,
         at=now,
-        data=base64.b64encode(piece).decode(),
+        data=base64.b64encode(piece.data).decode(),
     )

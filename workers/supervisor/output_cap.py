@@ -47,6 +47,11 @@ class CappedLog:
         return self._kept if self._file < 0 and not self._unwritten else None
 
     @property
+    def position(self) -> int:
+        """How many bytes were written to it, or would have been without a cap: the place of the next one."""
+        return len(self._kept) if self._file < 0 else self._length + len(self._unwritten) + self._discarded
+
+    @property
     def is_full(self) -> bool:
         """Whether the cap is reached."""
         return self._length >= self._most

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from typing import Final
 
 from workers.supervisor.output_cap import CappedLog
+from workers.supervisor.output_order import OutputOrder
 from workers.supervisor.request import RunRequest
 from workers.supervisor.spawn import LaunchError
 
@@ -37,8 +38,9 @@ _LAST_ROUNDS: Final = 2 * _WIDE_BYTES // _PIECE_BYTES  # empty any pipe, even if
 class OutputPipe:
     """The pipe of one output stream of one run, and the log file behind it. Used by two threads."""
 
-    def __init__(self, path: str, most_bytes: int | None, keep_bytes: int) -> None:
-        """Open both; what is in the file already stays. Raises LaunchError."""
+    def __init__(self, stream: int, path: str, order: OutputOrder, most_bytes: int | None, keep_bytes: int) -> None:
+        """Open both; what is in the file already stays. `stream` is its number in `order`. Raises LaunchError."""
+        self._stream, self._order = stream, order
         self._log = CappedLog(path, most_bytes, keep_bytes)
         self.spill_at: float | None = time.monotonic() + _KEPT_S if keep_bytes else None
         """When what was written has to be in the file; None once it is."""
@@ -77,6 +79,7 @@ class OutputPipe:
             self.spill_at = None
             if self.reader >= 0:
                 self._log.spill()
+                self._order.write()
 
     def move(self) -> int | None:
         """Move at most one pipe full into the file. Returns the number of bytes, or None when no more can come."""
@@ -110,6 +113,8 @@ class OutputPipe:
 
     def _copy(self) -> int:
         piece = os.read(self.reader, _WIDE_BYTES if self._is_wide else _PIECE_BYTES)
+        if piece:
+            self._order.note(self._stream, self._log.position, kept=self.spill_at is not None)
         self._log.write(piece)
         return len(piece)
 
@@ -123,8 +128,11 @@ class RunOutput:
         self.is_kept = request.keep_output_bytes > 0
         """Whether who started it is told a little output with its end."""
         try:
-            for path in (request.stdout, request.stderr):
-                self.pipes.append(OutputPipe(path, request.limits.output_bytes, request.keep_output_bytes))
+            order = OutputOrder(request.stdout)
+            for stream, path in enumerate((request.stdout, request.stderr)):
+                self.pipes.append(
+                    OutputPipe(stream, path, order, request.limits.output_bytes, request.keep_output_bytes)
+                )
                 self.pipes[-1].give_to(request.uid, request.gid)
         except LaunchError:
             self.close()

@@ -18,9 +18,10 @@ _APPEND = text("""
     SELECT v.execution_id, v.phase, v.stream, v.start, to_timestamp(v.at), v.data
     FROM unnest(CAST(:ids AS bigint[]), CAST(:attempts AS int[]), CAST(:phases AS text[]), CAST(:streams AS text[]),
                 CAST(:offsets AS bigint[]), CAST(:ats AS float8[]), CAST(:data AS bytea[]), CAST(:tokens AS text[]))
-         AS v (execution_id, attempt, phase, stream, start, at, data, token)
+         WITH ORDINALITY AS v (execution_id, attempt, phase, stream, start, at, data, token, number)
     JOIN executions x ON x.id = v.execution_id AND x.attempt = v.attempt
     WHERE x.node_id = :node_id AND (x.claim_token = v.token OR :by_token AND v.token = '')
+    ORDER BY v.number
     ON CONFLICT DO NOTHING
 """)
 
