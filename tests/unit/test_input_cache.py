@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.files.input_cache import InputCache
+from workers.files.input_cache import CacheWaitStopped, InputCache
 
 KIB = 1024
 
@@ -108,3 +108,28 @@ def test_links_outlive_what_is_thrown_out(tmp_path: Path) -> None:
     put(cache, b"y" * KIB)
     assert (tmp_path / "linked").read_bytes() == b"x" * KIB
     assert (tmp_path / "linked").stat().st_mode & 0o222 == 0
+
+
+def test_who_waits_for_another_s_fetch_can_be_told_to_stop(tmp_path: Path) -> None:
+    """The server of the first one says nothing: the second one would wait for as long as the first."""
+    cache, fetching, ends, stop = InputCache(tmp_path, 100), threading.Event(), threading.Event(), threading.Event()
+
+    def fetch(fd: int) -> None:
+        fetching.set()
+        ends.wait(30)
+        os.write(fd, b"x")
+
+    def first() -> None:
+        with cache.hold("d", 1, fetch):
+            pass
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert fetching.wait(30)
+    stop.set()
+    with pytest.raises(CacheWaitStopped), cache.hold("d", 1, fetch, stop):
+        pass
+    ends.set()
+    thread.join()
+    with cache.hold("d", 1, fetch) as kept:
+        assert kept is not None

@@ -22,7 +22,7 @@ from scheduler.wire import InputFile
 from workers.api_client import ApiClient, JitteredBackoff, ServerRefused, ServerUnreachable
 from workers.events import ExecutionFailure
 from workers.files import sources
-from workers.files.input_cache import InputCache
+from workers.files.input_cache import CacheWaitStopped, InputCache
 from workers.files.work_dirs import WorkDirs
 from workers.paths import Paths
 from workers.removal import FileRemover
@@ -101,7 +101,7 @@ def place(file: InputFile, target: str, staging: StagingTask) -> None:
 
 def _put_kept(file: InputFile, digest: str, target: str, staging: StagingTask, cache: InputCache) -> bool:
     """Put a file in place by way of the cache; return False if it is too large for that."""
-    with cache.hold(digest, file.size, lambda fd: _download(file, fd, staging)) as kept:
+    with _kept(file, digest, staging, cache) as kept:
         if kept is None:
             return False
         if staging.uid is not None:
@@ -117,6 +117,16 @@ def _put_kept(file: InputFile, digest: str, target: str, staging: StagingTask, c
         finally:
             os.close(fd)
     return True
+
+
+@contextlib.contextmanager
+def _kept(file: InputFile, digest: str, staging: StagingTask, cache: InputCache) -> Iterator[str | None]:
+    """Give the path of the file in the cache, fetched if need be; None if it is too large. Raises StagingStopped."""
+    try:
+        with cache.hold(digest, file.size, lambda fd: _download(file, fd, staging), staging.stop) as kept:
+            yield kept
+    except CacheWaitStopped:
+        raise StagingStopped from None
 
 
 def _create(file: InputFile, target: str) -> int:

@@ -17,6 +17,14 @@ from typing import Final
 _MODE: Final = 0o444
 
 
+_NEVER: Final = threading.Event()
+_PATIENCE_S: Final = 0.1
+
+
+class CacheWaitStopped(Exception):
+    """The wait for a file that somebody else fetches was given up on request."""
+
+
 class InputCache:
     """Files in one folder, at most `limit` bytes of them. Thread-safe; one process."""
 
@@ -44,18 +52,21 @@ class InputCache:
             return sum(self._sizes.values())
 
     @contextlib.contextmanager
-    def hold(self, digest: str, size: int, fetch: Callable[[int], None]) -> Iterator[str | None]:
+    def hold(
+        self, digest: str, size: int, fetch: Callable[[int], None], stop: threading.Event = _NEVER
+    ) -> Iterator[str | None]:
         """Give the path of the file with this digest, fetched by `fetch(descriptor)` if it is not here.
 
         None for a file that is too large for the cache. While one thread fetches a file, other threads that want the
-        same one wait. If `fetch` raises, the exception is passed on and nothing is kept.
+        same one wait. If `fetch` raises, the exception is passed on and nothing is kept. Raises CacheWaitStopped when
+        `stop` is set while another thread fetches it.
         """
         if size > self.limit:
             yield None
             return
         with self._lock:
             turn = self._making.setdefault(digest, threading.Lock())
-        with turn:
+        with _turn(turn, stop):
             if not self._touch(digest, size):
                 self._fetch(digest, size, fetch)
             yield str(self._folder / digest)
@@ -96,6 +107,18 @@ class InputCache:
                     return
                 total -= self._sizes.pop(name)
                 (self._folder / name).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _turn(turn: threading.Lock, stop: threading.Event) -> Iterator[None]:
+    """Hold the lock; whoever has it may be fetching from a server that says nothing."""
+    while not turn.acquire(timeout=_PATIENCE_S):
+        if stop.is_set():
+            raise CacheWaitStopped
+    try:
+        yield
+    finally:
+        turn.release()
 
 
 def _last_used(path: Path) -> float:
