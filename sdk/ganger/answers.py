@@ -23,6 +23,13 @@ class NodeName(TypedDict):
     name: str
 
 
+class BucketView(TypedDict):
+    """How many runs needed at most so much memory, and more than the one before."""
+
+    count: int
+    up_to_mib: float
+
+
 class ChangeView(TypedDict):
     """One thing to change: a word to branch on, what it is about, the new value (units, a time, a number), and a sentence."""
 
@@ -58,6 +65,14 @@ class CheckFinding(TypedDict):
 
     description: str
     name: str
+
+
+class CpuUsageView(TypedDict):
+    """Cpus that runs used on average and asked for, and reserved cpu hours by what came of them."""
+
+    asked: float | None
+    hours: dict[str, float]  # Useful, idle, failed, stopped.
+    used: dict[str, float]
 
 
 class Dependency(TypedDict):
@@ -152,6 +167,14 @@ class JobCounts(TypedDict):
     pending_upload: int
     queued: int
     running: int
+
+
+class JobGroupView(TypedDict):
+    """The jobs that have one value, null for those that have none."""
+
+    count: int
+    count_exact: bool  # False: of the first 10,000 that match.
+    value: str | None
 
 
 class Leader(TypedDict):
@@ -254,6 +277,24 @@ class RefusalView(TypedDict):
     field: str | None
 
 
+class RunInShort(TypedDict):
+    """One of the latest runs."""
+
+    ended: str
+    peak_mem_mib: float | None
+    run_s: float | None
+    status: str
+
+
+class SearchResult(TypedDict):
+    """Something that was found, and where it is."""
+
+    detail: str | None
+    id: str  # By which it is asked for: an id, the name of a pool or project.
+    kind: Literal["job", "type", "node", "pool", "project"]
+    name: str
+
+
 class SessionView(TypedDict):
     """A browser that signed in with the caller's token."""
 
@@ -332,6 +373,15 @@ class ReservationView(TypedDict):
     start: str | None
 
 
+class MemoryUsageView(TypedDict):
+    """What runs that completed needed, what the latest asked for, and what would do; MiB."""
+
+    asked: float | None
+    histogram: list[BucketView]
+    suggested: float | None  # With a fifth to spare; null where that is not much less.
+    used: dict[str, float]
+
+
 class CheckAnswer(TypedDict):
     """The findings of a dry run."""
 
@@ -345,6 +395,13 @@ class Dependencies(TypedDict):
 
     broker: Dependency
     database: Dependency
+
+
+class JobGroupList(TypedDict):
+    """Groups of jobs, the largest first, at most 100."""
+
+    group_by: str
+    results: list[JobGroupView]
 
 
 class SchedulerView(TypedDict):
@@ -390,6 +447,12 @@ class PoolView(TypedDict):
     why: str | None
 
 
+class SearchResults(TypedDict):
+    """At most eight of each kind."""
+
+    results: list[SearchResult]
+
+
 class SessionList(TypedDict):
     """The caller's sessions, the last used first."""
 
@@ -402,6 +465,20 @@ class NeverView(TypedDict):
     description: str
     failing: dict[str, int]
     nearest: NearestView | None
+
+
+class TypeStatisticsView(TypedDict):
+    """Figures of a type's latest tries, at most 5,000, of the caller's projects. Quantiles are by `0.5` to `0.99`."""
+
+    by_error: dict[str, int]
+    by_status: dict[str, int]
+    cpus: CpuUsageView
+    latest: list[RunInShort]
+    memory: MemoryUsageView
+    run_s: dict[str, float]
+    runs: int
+    since: str
+    wait_s: dict[str, float]
 
 
 class StatusView(TypedDict):

@@ -15,6 +15,7 @@ from ganger.endpoints.files import FilesEndpoint
 from ganger.endpoints.job_types import JobTypesEndpoint
 from ganger.endpoints.jobs import JobsEndpoint
 from ganger.endpoints.logs import LogsEndpoint
+from ganger.endpoints.lookup import LookupEndpoint
 from ganger.endpoints.named_errors import NamedErrorsEndpoint
 from ganger.endpoints.nodes import NodesEndpoint
 from ganger.endpoints.pools import PoolsEndpoint
@@ -86,6 +87,11 @@ class Client:
     def schedules(self) -> SchedulesEndpoint:
         """Jobs that start by themselves."""
         return SchedulesEndpoint(self._transport)
+
+    @property
+    def lookup(self) -> LookupEndpoint:
+        """What is looked for across things: groups, names, acts, bulk actions."""
+        return LookupEndpoint(self._transport)
 
     @property
     def data_sets(self) -> DataSetsEndpoint:

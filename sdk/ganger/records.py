@@ -317,6 +317,23 @@ class Operation(Record):
     done: int | None = None
     skipped: int | None = None
     message: str | None = None
+    reason: str | None = None
+    created: datetime | None = None
+    created_by: str = ""
+    ended: datetime | None = None
+    filters: JsonObject = {}
+
+
+class AuditEntry(Record):
+    """One act of a person: who did what to what, why, and what it changed."""
+
+    id: int
+    at: datetime
+    actor: str = ""
+    action: str = ""
+    subject: str = ""
+    reason: str | None = None
+    detail: JsonObject = {}
 
 
 class LogPiece(Record):

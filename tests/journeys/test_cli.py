@@ -133,6 +133,30 @@ def test_jobs_are_found_by_label_and_newest_first(ganger: Shell) -> None:
     assert ganger("jobs", "--label", "batch=night", "--limit", "1").count("\n") == 1
 
 
+def test_what_was_done_in_bulk_is_listed_and_taken_back(ganger: Shell) -> None:
+    ganger("submit", *SMALL, "--count", "3", "--label", "batch=undone", "--held", "--", "true")
+    ganger("cancel", "--label", "batch=undone", "--yes")
+    newest = ganger.lines("operations")[0]
+    assert (newest["kind"], newest["done"], newest["created_by"] != "") == ("cancel", 3, True)
+    assert f"undo {newest['id']}" in ganger.run("operations", "show", str(newest["id"])).stderr
+    assert ganger("operations", "undo", str(newest["id"]), "--yes") == "3 of 3 requeued\n"
+    assert {one["status"] for one in ganger.lines("jobs", "--label", "batch=undone")} == {"QUEUED"}
+    ganger("cancel", "--label", "batch=undone", "--yes")
+
+
+def test_jobs_are_counted_searched_and_measured_and_acts_are_told(ganger: Shell) -> None:
+    job = str(ganger.json("submit", *SMALL, "--name", "peculiar", "--wait", "--", "true")["id"])
+    assert ganger.lines("search", "peculiar")[0]["id"] == job
+    ganger.run("search", "nothing is called so", status=1)
+    counted = {one["value"]: one["count"] for one in ganger.lines("jobs", "--name", "peculiar", "--group-by", "status")}
+    assert counted == {"COMPLETED": 1}
+    assert "group" in ganger.run("jobs", "--group-by", "moon", status=2).stderr
+    assert "tries" in ganger("types", "stats", "command")
+    assert ganger.json("types", "stats", "command", "--since", "1d")["runs"] >= 1
+    assert ganger.json("me")["role"] == "admin"
+    assert isinstance(ganger.lines("audit", "--since", "1d"), list)
+
+
 def test_one_key_makes_one_job(ganger: Shell) -> None:
     key = f"key-{time.monotonic_ns()}"
     first = submit(ganger, "--key", key, "--", "true")

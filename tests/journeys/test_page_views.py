@@ -212,3 +212,31 @@ def test_a_slash_too_much_leads_to_the_page(pages: PageReader) -> None:
     assert (led.status_code, led.headers["Location"]) == (308, "/ui/jobs?q=status:failed")
     assert pages.get("/ui/nothing/").headers["Location"] == "/ui/nothing"
     assert pages.get("/ui/nothing").status_code == 404
+
+
+def test_projects_their_quota_and_secrets_and_workspaces_are_changed_in_the_page(api: Api, pages: PageReader) -> None:
+    assert pages.post("/ui/admin/projects", {"name": "maps", "title": "Maps"}).status_code == 303
+    changed = {"title": "All maps", "weight": "2.5", "queued_jobs": "100", "jobs": "", "cpus": "8", "mem": ""}
+    assert pages.post("/ui/admin/projects/maps", changed).status_code == 303
+    project = api.get("/admin/projects/maps/").json
+    assert (project["title"], project["weight"]) == ("All maps", 2.5)
+    assert project["quota"] == {"queued_jobs": 100, "jobs": None, "cpus": 8, "mem": None}
+    assert pages.post("/ui/admin/projects/maps", {**changed, "cpus": "many"}).status_code == 400
+    assert pages.post("/ui/admin/projects/maps", {"is_paused": "true", "reason": "moving"}).status_code == 303
+    assert "moving" in pages.get("/ui/admin/projects/maps").text
+    assert pages.get("/ui/admin/workspaces").status_code == 200
+    assert pages.post("/ui/admin/workspaces", {"name": "w", "url": "nowhere"}).status_code == 400
+    token = api.post("/admin/tokens/", {"name": "old", "role": "viewer"}).json
+    assert pages.post(f"/ui/admin/tokens/{token['id']}/rename", {"name": "newer"}).status_code == 303
+    rotated = pages.post(f"/ui/admin/tokens/{token['id']}/rotate", {})
+    assert "only time" in rotated.text
+    assert token["token"] not in rotated.text
+    assert "newer" in pages.get("/ui/admin").text
+
+
+def test_all_that_a_job_printed_is_searched_from_its_page(pages: PageReader, full: dict[str, int]) -> None:
+    found = pages.get(f"/ui/jobs/{full['job']}/find?q=red").text
+    assert f"/ui/executions/{full['execution']}/log#L2" in found
+    assert "1 line found" in found
+    assert "0 lines found" in pages.get(f"/ui/jobs/{full['job']}/find?q=nothing+such").text
+    assert "no pattern" in pages.get(f"/ui/jobs/{full['job']}/find?q=(&regex=1").text

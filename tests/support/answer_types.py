@@ -14,15 +14,18 @@ from typing import Any
 ROOTS = (
     "CheckAnswer",
     "Explanation",
+    "JobGroupList",
     "LogIndexView",
     "LogView",
     "LoginCode",
     "MeView",
     "PoolEvent",
     "PoolView",
+    "SearchResults",
     "SessionList",
     "StatusView",
     "TriedView",
+    "TypeStatisticsView",
 )
 """The answers that the client hands out as they came."""
 

@@ -1,4 +1,4 @@
-"""`./run ui-shots [FOLDER]`: a picture of every page in both themes, of an installation that is started for them."""
+"""`./run ui-shots [FOLDER]`: a picture of every page in both themes and on a phone, of an installation that is started for them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from tests.support.servers import state_folder
 PAGES = ("", "jobs", "jobs/1", "jobs/2", "jobs/4", "executions/1/log", "submit", "queue", "types", "types/command/1.0", "errors", "nodes",
          "nodes/1", "pools", "pools/default", "operations", "bulk/cancel?q=status:queued", "admin", "audit", "me", "help", "nowhere")  # fmt: skip
 
+PHONE = 360
+LOOKS = (("light", "light", 1360), ("dark", "dark", 1360), ("phone", "light", PHONE))
+
 
 def main(folder: Path) -> int:
     lacking = chromium.missing()
@@ -24,17 +27,18 @@ def main(folder: Path) -> int:
         installation = Installation(root).start()
         try:
             _populate(installation)
-            for theme in ("light", "dark"):
+            for look, theme, width in LOOKS:
                 page = chromium.signed_in(browser, installation, color_scheme=theme)
+                page.set_viewport_size({"width": width, "height": 740 if width == PHONE else 900})
                 for address in PAGES:
                     page.goto(f"{installation.ready['url']}/ui/{address}")
                     page.wait_for_timeout(400)  # charts and the first live part
                     name = "".join(letter if letter.isalnum() else "-" for letter in address) or "overview"
-                    page.screenshot(path=folder / f"{name}-{theme}.png", full_page=address != "executions/1/log")
+                    page.screenshot(path=folder / f"{name}-{look}.png", full_page=address != "executions/1/log")
                 page.context.close()
         finally:
             installation.stop()
-    sys.stderr.write(f"{len(PAGES) * 2} pictures in {folder}\n")
+    sys.stderr.write(f"{len(PAGES) * len(LOOKS)} pictures in {folder}\n")
     return 0
 
 
@@ -55,6 +59,8 @@ def _populate(installation: Installation) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="./run ui-shots", description="A picture of every page in both themes.")
+    parser = argparse.ArgumentParser(
+        prog="./run ui-shots", description="A picture of every page in both themes, and on a phone."
+    )
     parser.add_argument("folder", nargs="?", default="ui-shots", type=Path, help="where they go; default: ui-shots")
     sys.exit(main(parser.parse_args().folder))

@@ -13,6 +13,7 @@ from api.ui.rooms import (
     job,
     job_acts,
     job_list,
+    job_logs,
     job_types,
     operations,
     overview,
@@ -20,11 +21,11 @@ from api.ui.rooms import (
     submit,
     workflows,
 )
-from api.ui.rooms.account import administration, help_page, login, me, nowhere
+from api.ui.rooms.account import administration, help_page, login, me, nowhere, projects, workspaces
 from api.ui.rooms.fleet import nodes, pools
 
 ROOMS = (
-    live, login, overview, job_list, job, fixes, job_acts, nodes, pools, queue, workflows, job_types, errors, operations, submit, files, administration, me,
+    live, login, overview, job_list, job, job_logs, fixes, job_acts, nodes, pools, queue, workflows, job_types, errors, operations, submit, files, administration, projects, workspaces, me,
     help_page, nowhere,
 )  # fmt: skip
 

@@ -65,7 +65,8 @@ class LogWindow {
   /** The scroll bar's scale: browsers cap the height of an element. */
   get total() { return this.lines + (this.size > this.offsets[this.offsets.length - 1] || this.lines === 0 ? 1 : 0); }
   get height() { return Math.min(TALLEST, this.total * ROW); }
-  get scale() { return this.height / Math.max(1, this.total * ROW); }
+  /** Pixels of the scroll bar for one of the log: the end of the bar is the end of the log. */
+  get scale() { const seen = this.view.clientHeight; return Math.max(1, this.height - seen) / Math.max(1, this.total * ROW - seen); }
 
   async index() {
     const answer = await fetch(`${this.base}/index?${this.query}`, { credentials: "same-origin" });
@@ -78,7 +79,7 @@ class LogWindow {
     this.times = found.times;
     this.spacer.setAttribute("height", String(this.height));
     this.spacer.setAttribute("viewBox", `0 0 1 ${Math.max(1, this.height)}`);
-    this.said.textContent = this.size ? `${this.lines.toLocaleString("en")} lines, ${(this.size / 1048576).toFixed(1)} MiB${this.complete ? "" : " so far"}` : this.finished ? "It printed nothing." : "It has printed nothing yet.";
+    this.said.textContent = this.size ? `${this.lines.toLocaleString("en")} lines, ${this.size < 1048576 ? `${Math.ceil(this.size / 1024)} KiB` : `${(this.size / 1048576).toFixed(1)} MiB`}${this.complete ? "" : " so far"}` : this.finished ? "It printed nothing." : "It has printed nothing yet.";
     this.drawn = "";
     if (this.follow) this.toEnd(); else this.draw();
   }
@@ -101,11 +102,11 @@ class LogWindow {
     return found;
   }
 
-  first() { return Math.max(0, Math.floor(this.view.scrollTop / this.scale / ROW)); }
+  first() { return Math.max(0, Math.ceil(this.view.scrollTop / this.scale / ROW - 0.01)); }
 
   draw() {
     const shown = Math.ceil(this.view.clientHeight / ROW) + 2;
-    const first = Math.min(this.first(), Math.max(0, this.total - shown + 2));
+    const first = Math.min(this.first(), Math.max(0, this.total - Math.floor(this.view.clientHeight / ROW)));
     const state = `${first}:${shown}:${this.total}:${this.marked}:${this.at}:${[...this.ready.keys()].join()}`;
     if (state === this.drawn) return;
     this.drawn = state;
@@ -128,6 +129,8 @@ class LogWindow {
     if (number === this.hits[this.at]) row.classList.add("hit");
     const link = document.createElement("a");
     link.href = `#L${number + 1}`; link.className = "log-number"; link.textContent = String(number + 1);
+    const at = this.times[Math.floor(number / BLOCK)];
+    if (at) link.title = `printed at or after ${new Date(at).toLocaleString()}`;
     const line = document.createElement("span");
     line.className = "log-text";
     if (text === null) line.textContent = "…";

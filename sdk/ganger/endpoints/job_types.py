@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import cast
 from urllib.parse import quote
 
 from ganger import paging
-from ganger.answers import CheckAnswer
+from ganger.answers import CheckAnswer, TypeStatisticsView
 from ganger.paging import Filter
 from ganger.records import JobType
 from ganger.transport import Call, Transport
@@ -40,6 +41,11 @@ class JobTypesEndpoint:
         active = [*self.list(name=name, project=project, is_active=True, order=["-version", "-created"])]
         own = [job_type for job_type in active if job_type.project is not None]
         return next(iter(own or active), None)
+
+    def statistics(self, job_type_id: int, *, started: datetime | None = None) -> TypeStatisticsView:
+        """Return figures of a type's latest tries, by default of 30 days: waits, run times, memory and cpus asked and used, errors."""
+        call = Call("GET", f"/job-types/{job_type_id}/statistics/", params=paging.params({"started": started}))
+        return cast("TypeStatisticsView", self._transport.json(call))
 
     def create(self, definition: Mapping[str, object]) -> JobType:
         """Make a job type, owned by `project` if the definition names one, else by the token's project or the installation.

@@ -51,17 +51,18 @@ def revoke_token(page: PageRequest, token_id: int) -> PageAnswer:
     return redirect(f"{request.script_root}/ui/admin?done=1", 303)
 
 
-@pages.post("/ui/admin/projects/<name>", role=Role.ADMIN)
-def change_project(page: PageRequest, name: str) -> PageAnswer:
-    """Change a project's weight, or pause it."""
-    form, body = request.form, dict[str, Any]()
-    if "is_paused" in form:
-        body["is_paused"] = form["is_paused"] == "true"
-        if body["is_paused"] and form.get("reason", "").strip():
-            body["pause_reason"] = form["reason"].strip()
-    if weight := form.get("weight", "").strip():
-        body["weight"] = float(weight) if weight.replace(".", "", 1).isdigit() else weight
-    feed.ask(page, projects.change_project, name=name, body=body)
+@pages.post("/ui/admin/tokens/<id:token_id>/rotate", role=Role.ADMIN)
+def rotate_token(page: PageRequest, token_id: int) -> PageAnswer:
+    """Change a token for another one with the same rights; the one before is taken for an hour more, if that is wanted."""
+    overlap = 3600 if request.form.get("overlap") == "1" else 0
+    made = feed.ask(page, tokens.rotate_token, token_id=token_id, body={"overlap_s": overlap})
+    return PageView("token.html", {"made": made})
+
+
+@pages.post("/ui/admin/tokens/<id:token_id>/rename", role=Role.ADMIN)
+def rename_token(page: PageRequest, token_id: int) -> PageAnswer:
+    """Give a token another name."""
+    feed.ask(page, tokens.change_token, token_id=token_id, body={"name": request.form.get("name", "").strip()})
     return redirect(f"{request.script_root}/ui/admin?done=1", 303)
 
 

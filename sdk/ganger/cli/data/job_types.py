@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ganger.cli import screen, streams
+from ganger.cli import screen, streams, times
 from ganger.cli.connection import Connection
 from ganger.cli.data import editing
 from ganger.cli.options import Json, ListByDefault, expanded
@@ -18,7 +20,7 @@ from ganger.errors import Refused, UsageError
 if TYPE_CHECKING:
     from ganger import Client, JobType
 
-types = typer.Typer(help="List, show, add, edit, replace, check, pause, archive job types.", cls=ListByDefault)
+types = typer.Typer(help="List, show, measure, add, edit, replace, check, pause, archive job types.", cls=ListByDefault)
 
 HEADINGS = ("ID", "NAME", "VERSION", "REVISION", "PROJECT", "STATE", "TITLE")
 INTERFACE_HEADINGS = ("", "NAME", "TYPE", "REQUIRED", "MORE")
@@ -84,6 +86,46 @@ def show(
     if rows:
         screen.heading("Interface")
         screen.table(INTERFACE_HEADINGS, rows, empty="")
+
+
+@types.command("stats")
+@expanded
+def stats(
+    name: TypeName,
+    *,
+    since: Annotated[
+        str | None, typer.Option(help="Of tries since: 3d, yesterday, 2026-11-22; default: 30 days.")
+    ] = None,
+    project: Owner = None,
+    as_json: Json = False,
+    connection: Connection,
+) -> None:
+    """Show what a job type's latest tries came to: waits, run times, errors, and memory and cpus asked and used.
+
+    [bold]ganger types stats kml-footprint --since 7d[/]
+    """
+    started = datetime.fromisoformat(times.past(since, "--since")) if since else None
+    with connection.client() as api:
+        found = api.job_types.statistics(resolve(api, name, project).id, started=started)
+    if as_json:
+        screen.document(found)
+        return
+    memory, cpus = found["memory"], found["cpus"]
+    screen.fields(
+        {
+            "tries": found["runs"],
+            "ended": ", ".join(f"{status} {count}" for status, count in found["by_status"].items()) or None,
+            "errors": ", ".join(f"{error} {count}" for error, count in found["by_error"].items()) or None,
+            "waited": _quantiles(found["wait_s"], " s"),
+            "ran": _quantiles(found["run_s"], " s"),
+            "memory used": _quantiles(memory["used"], " MiB"),
+            "memory asked": f"{memory['asked']:g} MiB" if memory["asked"] is not None else None,
+            "memory would do": f"{memory['suggested']:g} MiB" if memory["suggested"] is not None else None,
+            "cpus used": _quantiles(cpus["used"], ""),
+            "cpus asked": cpus["asked"],
+            "cpu hours": ", ".join(f"{what} {hours:.3g}" for what, hours in cpus["hours"].items()) or None,
+        }
+    )
 
 
 @types.command("add")
@@ -245,6 +287,11 @@ def print_written(job_type: JobType, *, as_json: bool) -> None:
         screen.document(job_type.document)
     else:
         screen.text(f"{job_type.name}:{job_type.version}")
+
+
+def _quantiles(points: Mapping[str, float], unit: str) -> str | None:
+    """Return quantiles as people read them: half of them at most, nine of ten, all but one of a hundred."""
+    return ", ".join(f"{float(point):.0%} within {value:.3g}{unit}" for point, value in points.items()) or None
 
 
 def resolve(api: Client, name: str, project: str | None = None) -> JobType:

@@ -13,7 +13,10 @@ from ganger.cli.jobs.selection import JobFilters, of_options
 from ganger.cli.options import Json, expanded
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ganger import Job
+    from ganger.answers import JobGroupView
 
 
 @expanded
@@ -28,6 +31,14 @@ def jobs(
     ] = None,
     order: Annotated[list[str] | None, typer.Option(help="Order by a field, descending with a leading -.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 50,
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            "--group-by",
+            metavar="WORD",
+            help="Count them instead: by status, job_type, project, node, error, pool, priority, label:KEY.",
+        ),
+    ] = None,
     as_json: Json = False,
     connection: Connection,
 ) -> None:
@@ -40,10 +51,15 @@ def jobs(
 
     [bold]ganger jobs --label run=7 -o id,name,label.run,ended,why[/]
 
+    [bold]ganger jobs --status FAILED --group-by error[/]
+
     [bold]ganger jobs --type kml-footprint --since 3h --json | jq .id[/]
     """
     names = columns.chosen(shown)
     with connection.client() as api, of_options():
+        if group_by is not None:
+            _print_groups(api.lookup.groups(group_by, **which.query()), group_by, as_json=as_json)
+            return
         listed = api.jobs.list(limit=limit, page_size=min(limit, 1000), order=order or ["-id"], **which.query())
         if as_json:
             for job in listed:
@@ -55,3 +71,12 @@ def jobs(
     failed = next((job for job in found if job.status == "FAILED"), None)
     if failed is not None and screen.terminal():
         screen.note(f"what a job wrote: ganger logs {failed.id}; all about it: ganger show {failed.id}")
+
+
+def _print_groups(found: Sequence[JobGroupView], group_by: str, *, as_json: bool) -> None:
+    if as_json:
+        for group in found:
+            screen.line(group)
+        return
+    rows = [(group["value"], f"{'' if group['count_exact'] else 'at least '}{group['count']}") for group in found]
+    screen.table((group_by.upper(), "JOBS"), rows, empty="no jobs")

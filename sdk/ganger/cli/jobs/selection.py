@@ -89,7 +89,7 @@ class JobOptions(JobFilters):
 OPTIONS = {
     "status": "--status", "job_type_name": "--type", "job_type_category": "--category", "error_category": "--error-category",
     "node": "--node", "pool": "--pool", "label": "--label", "project": "--project", "job_name": "--name",
-    "started": "--since", "ended": "--until", "order": "--order",
+    "started": "--since", "ended": "--until", "order": "--order", "group_by": "--group-by",
 }  # fmt: skip
 """The option of each filter of the API."""
 
