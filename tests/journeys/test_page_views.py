@@ -240,3 +240,13 @@ def test_all_that_a_job_printed_is_searched_from_its_page(pages: PageReader, ful
     assert "1 line found" in found
     assert "0 lines found" in pages.get(f"/ui/jobs/{full['job']}/find?q=nothing+such").text
     assert "no pattern" in pages.get(f"/ui/jobs/{full['job']}/find?q=(&regex=1").text
+
+
+def test_an_operator_says_in_the_page_that_a_failed_job_is_done(api: Api, pages: PageReader) -> None:
+    job = api.a_job()["id"]
+    api.change("UPDATE jobs SET status = 'FAILED' WHERE id = :id", id=job)
+    assert "Mark as done" in pages.get(f"/ui/jobs/{job}").text
+    assert "Mark as done" not in signed_in(api, "submitter").get(f"/ui/jobs/{job}").text
+    assert pages.post(f"/ui/jobs/{job}/done", {"outputs": "{"}).status_code == 400
+    assert pages.post(f"/ui/jobs/{job}/done", {"reason": "seen by hand"}).status_code == 303
+    assert api.get(f"/jobs/{job}/").json["status"] == "COMPLETED"

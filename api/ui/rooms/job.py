@@ -121,5 +121,7 @@ def acts(page: PageRequest, job: dict[str, Any]) -> list[str]:
         found.append("cancel")
     if job["status"] in {JobStatus.FAILED, JobStatus.CANCELED}:
         found.append("requeue")
+    if job["status"] in {JobStatus.FAILED, JobStatus.BLOCKED} and page.may("operator"):
+        found.append("done")
     found.append("unpin" if job["is_pinned"] else "pin")
     return found

@@ -1,7 +1,8 @@
-"""What is done to one job: cancel, requeue, hold, release, pin, by the API's own bulk actions on its id."""
+"""What is done to one job: cancel, requeue, hold, release, pin, by the API's own bulk actions on its id; and saying that it is done."""
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -10,10 +11,11 @@ from werkzeug.utils import redirect
 
 from api.http import api_runtime
 from api.http.bulk import routes as bulk
+from api.http.jobs import done
 from api.http.jobs import routes as jobs
 from api.ui import feed
 from api.ui.pages import PageAnswer, PageRequest, Pages
-from scheduler.errors import NotFound
+from scheduler.errors import InvalidInput, NotFound
 from scheduler.jobs import bulk as operations
 from scheduler.rules.lifecycle.states import OperationStatus
 
@@ -30,6 +32,8 @@ LOOKS, LOOK_S = 20, 0.05
 @pages.post("/ui/jobs/<id:job_id>/<act>")
 def act_on_job(page: PageRequest, job_id: int, act: str) -> PageAnswer:
     """Do one thing to one job, then show it."""
+    if act == "done":
+        return _say_done(page, job_id)
     if act not in ACTS:
         raise NotFound("there is no such action")
     feed.ask(page, jobs.show_job, job_id=job_id)
@@ -41,6 +45,20 @@ def act_on_job(page: PageRequest, job_id: int, act: str) -> PageAnswer:
     begun = feed.ask(page, ACTS[act], body=body)
     wait_for(page, begun["id"])
     return redirect(f"{request.script_root}/ui/jobs/{job_id}?done={act}", 303)
+
+
+def _say_done(page: PageRequest, job_id: int) -> PageAnswer:
+    """Say that a job is done, with the outputs that its followers are to have."""
+    body: dict[str, Any] = {}
+    try:
+        if written := request.form.get("outputs", "").strip():
+            body["outputs"] = json.loads(written)
+    except ValueError:
+        raise InvalidInput('the outputs are no JSON, such as {"area": 7}', field="outputs") from None
+    if reason := request.form.get("reason", "").strip():
+        body["reason"] = reason
+    feed.ask(page, done.force_job, job_id=job_id, body=body)
+    return redirect(f"{request.script_root}/ui/jobs/{job_id}?done=done", 303)
 
 
 def wait_for(page: PageRequest, operation_id: int) -> None:

@@ -100,7 +100,9 @@ def undo(
                 f"operation {number} was a {kind}: what was run again cannot be unrun; `ganger cancel` ends what still runs"
             )
         action = JobAction(kind=UNDO[kind], done=DONE[UNDO[kind]], reason=reason or f"undoes operation {number}")
-        carry_out(api, action, Selection((), {"changed_by": [number]}, everything=False), options)
+        # What was run again since and failed is no longer what was cancelled.
+        still = {"status": ["CANCELED"]} if kind == "cancel" else {}
+        carry_out(api, action, Selection((), {"changed_by": [number], **still}, everything=False), options)
 
 
 def _row(one: Operation) -> tuple[object, ...]:
