@@ -16,6 +16,9 @@ from scheduler.store.executions.output_pieces import PHASES, STREAMS, PiecePlace
 BLOCK = 4 * 1024 * 1024
 """Bytes of a block, about: it ends with a whole piece."""
 
+FIRST_BLOCK = 256 * 1024
+"""Bytes of the first block: the first lines are wanted soonest."""
+
 PLANNED = 10_000
 """Pieces whose places are read at a time: a program that prints a little twice a second has that many in 80 minutes."""
 
@@ -105,12 +108,12 @@ def _phases(wanted: OutputSelection) -> tuple[str, ...]:
 
 def _runs(places: list[PiecePlace]) -> Iterator[list[PiecePlace]]:
     """Yield the places in runs of about a block."""
-    run, size = list[PiecePlace](), 0
+    run, size, enough = list[PiecePlace](), 0, FIRST_BLOCK
     for place in places:
         run.append(place)
         size += place.size
-        if size >= BLOCK:
+        if size >= enough:
             yield run
-            run, size = [], 0
+            run, size, enough = [], 0, BLOCK
     if run:
         yield run
