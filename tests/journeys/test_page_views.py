@@ -244,7 +244,7 @@ def test_all_that_a_job_printed_is_searched_from_its_page(pages: PageReader, ful
 
 def test_an_operator_says_in_the_page_that_a_failed_job_is_done(api: Api, pages: PageReader) -> None:
     job = api.a_job()["id"]
-    api.change("UPDATE jobs SET status = 'FAILED' WHERE id = :id", id=job)
+    api.change("UPDATE jobs SET status = 'FAILED', error_id = (SELECT min(id) FROM errors) WHERE id = :id", id=job)
     assert "Mark as done" in pages.get(f"/ui/jobs/{job}").text
     assert "Mark as done" not in signed_in(api, "submitter").get(f"/ui/jobs/{job}").text
     assert pages.post(f"/ui/jobs/{job}/done", {"outputs": "{"}).status_code == 400

@@ -63,7 +63,11 @@ class LogWindow {
   }
 
   /** The scroll bar's scale: browsers cap the height of an element. */
-  get total() { return this.lines + (this.size > this.offsets[this.offsets.length - 1] || this.lines === 0 ? 1 : 0); }
+  get total() {
+    const last = this.ready.get(Math.floor(this.lines / BLOCK));
+    if (last && this.complete && last.length <= this.lines % BLOCK) return Math.max(1, this.lines);
+    return this.lines + (this.size > this.offsets[this.offsets.length - 1] || this.lines === 0 ? 1 : 0);
+  }
   get height() { return Math.min(TALLEST, this.total * ROW); }
   /** Pixels of the scroll bar for one of the log: the end of the bar is the end of the log. */
   get scale() { const seen = this.view.clientHeight; return Math.max(1, this.height - seen) / Math.max(1, this.total * ROW - seen); }
