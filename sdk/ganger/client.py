@@ -11,11 +11,11 @@ from ganger import configuration
 from ganger.answers import StatusView
 from ganger.documents import JsonObject
 from ganger.endpoints.data.data_sets import DataSetsEndpoint
+from ganger.endpoints.data.lookup import LookupEndpoint
 from ganger.endpoints.files import FilesEndpoint
 from ganger.endpoints.job_types import JobTypesEndpoint
 from ganger.endpoints.jobs import JobsEndpoint
 from ganger.endpoints.logs import LogsEndpoint
-from ganger.endpoints.lookup import LookupEndpoint
 from ganger.endpoints.named_errors import NamedErrorsEndpoint
 from ganger.endpoints.nodes import NodesEndpoint
 from ganger.endpoints.pools import PoolsEndpoint
