@@ -1,1 +1,1 @@
-"""The endpoints of data that has versions."""
+"""The endpoints of data that has versions, and of what is looked for across things."""
