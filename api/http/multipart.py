@@ -5,6 +5,7 @@ The web framework's own reading would write the file to the temporary folder, an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, Multip
 from api.http import transfer
 from scheduler.errors import InvalidInput
 from scheduler.files.local_storage import PIECE
+
+_QUOTED_NAME = re.compile(r';\s*filename="((?:[^"\\]|\\.)*)"(?!.*filename\*=)', re.IGNORECASE)
+_ESCAPED = re.compile(r'\\(["\\])')
 
 _MOST_HEAD = 64 * 1024
 """Bytes that a form may have around its file."""
@@ -47,7 +51,18 @@ def one_file(field: str, limit: int) -> FilePart:
     if not isinstance(first, File) or first.name != field:
         raise InvalidInput(f"the form has exactly one part, the file, in the field {field}", field=field)
     transfer.check_part(first.headers)
-    return FilePart(first.filename or "", _media_type(first.headers), _content(events, field, limit))
+    return FilePart(_file_name(first), _media_type(first.headers), _content(events, field, limit))
+
+
+def _file_name(part: File) -> str:
+    r"""Return the name that a part gives its file, "" for none.
+
+    Browsers and most clients write a backslash as it is, and a quote as %22; others write `\\` and `\"`. Both are read.
+    """
+    found = _QUOTED_NAME.search(part.headers.get("Content-Disposition", ""))
+    if found is None:
+        return part.filename or ""
+    return _ESCAPED.sub(r"\1", found[1]).replace("%22", '"')
 
 
 def _content(events: Iterator[Event], field: str, limit: int) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from scheduler.errors import Conflict, Forbidden, InvalidInput, NotFound, ServiceUnavailable
+from scheduler.errors import Conflict, Forbidden, GangerError, InvalidInput, NotFound, ServiceUnavailable
 from scheduler.files import storage
 from scheduler.identifiers import Attempt, ExecutionId, FileId, ProjectId
 from scheduler.identity import Caller, Role
@@ -162,13 +162,52 @@ def delete(rt: Runtime, caller: Caller, file_id: FileId) -> None:
     """Delete the content of a file and hide the file; raises NotFound, or Conflict while a job that has not ended needs it."""
     with rt.db.begin() as tx:
         row = _get(tx, FileFilter(file_id=(file_id,), project_id=caller.project_id), file_id)
-        needed = files.needed_by(tx, file_id)
-        if needed is not None:
-            raise Conflict(f"job {needed} has not ended and reads this file")
-        if versions.keeper(tx, file_id) is not None:
-            raise Conflict("versions of a data set hold this file")
+        _check_unused(tx, file_id)
         files.delete(tx, file_id)
     storage.remove(row.workspace_url, row.path, rt.settings.workspace_roots)
+
+
+def replace_content(
+    rt: Runtime, caller: Caller, file_id: FileId, new: FileDescription, pieces: Iterable[bytes]
+) -> FileRow:
+    """Give an upload another content, name and media type, and return its row; its id stays, and jobs that ended keep pointing to it.
+
+    Raises NotFound; Conflict while a job that has not ended needs it, and for outputs of jobs, which tell what was made.
+    """
+    owner, workspace = _destination(rt, caller, new)
+    row = _replaceable(rt, caller, file_id)
+    stored = _stored(rt, workspace, rt.now().strftime("uploads/%Y/%m/%d"), pieces, new.sha256)
+    try:
+        file = _new_file(stored, workspace, owner.id, new.file_name, new.media_type)
+        with rt.db.begin() as tx:
+            _check_unused(tx, file_id)
+            if not files.replace(tx, file_id, row.path, file):
+                raise Conflict(f"file {file_id} was changed by somebody else meanwhile: say it again")
+            made = _get(tx, FileFilter(file_id=(file_id,)), file_id)
+    except GangerError:
+        storage.remove(workspace.url, stored.path, rt.settings.workspace_roots)
+        raise
+    storage.remove(row.workspace_url, row.path, rt.settings.workspace_roots)
+    return made
+
+
+def _replaceable(rt: Runtime, caller: Caller, file_id: FileId) -> FileRow:
+    """Return the row of a file that may get another content, before that is read."""
+    with rt.db.begin() as tx:
+        row = _get(tx, FileFilter(file_id=(file_id,), project_id=caller.project_id), file_id)
+        if row.job_id is not None:
+            raise Conflict(f"job {row.job_id} made this file, and its content stays: upload another one")
+        _check_unused(tx, file_id)
+    return row
+
+
+def _check_unused(tx: Connection, file_id: FileId) -> None:
+    """Raise Conflict for a file that something still needs as it is."""
+    needed = files.needed_by(tx, file_id)
+    if needed is not None:
+        raise Conflict(f"job {needed} has not ended and reads this file")
+    if versions.keeper(tx, file_id) is not None:
+        raise Conflict("versions of a data set hold this file")
 
 
 def check_name(name: str) -> None:

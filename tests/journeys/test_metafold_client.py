@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import metafold
+from tests.support import metafold, tls_relay
 from tests.support.installation import Installation
 from tests.support.metafold import ClientError, Remote
 
@@ -77,6 +77,9 @@ def test_projects_are_made_found_changed_copied_and_deleted(client: Remote) -> N
         {"n": 1},
         {"g": []},
     )
+    assert client.projects.update(made["id"]) == changed, "nothing is changed by nothing"
+    assert client.projects.update(made["id"], data={}, graph={})["project"] == {}
+    client.projects.update(made["id"], data={"n": 1}, graph={"g": []})
     copy = client.projects.duplicate(made["id"], "gamma")
     assert (copy["project"], copy["graph"], copy["access"], copy["name"]) == ({"n": 1}, {"g": []}, "private", "gamma")
     assert copy["id"] != made["id"]
@@ -110,6 +113,29 @@ def test_assets_are_uploaded_found_downloaded_and_deleted(client: Remote, tmp_pa
         with pytest.raises(ClientError, match="status 404"):
             client.assets.get(one)
     assert not {one["id"] for one in client.assets.list()} & set(made)
+
+
+ODD_NAMES = [
+    "back\\slash.txt",
+    "per%20cent.txt",
+    "a;b=c, d'.txt",
+    " both ends ",
+    "star*.txt",
+    "😀.stl",
+    "a..b",
+    ".hidden",
+]
+
+
+def test_files_keep_their_names_whatever_stands_in_them(client: Remote, tmp_path: Path) -> None:
+    for name in ODD_NAMES:
+        (tmp_path / name).write_bytes(name.encode())
+        asset = client.assets.create(str(tmp_path / name))
+        assert asset["filename"] == name
+        quoted = name.replace("\\", "\\\\")
+        assert asset["id"] in [one["id"] for one in client.assets.list(q=f'filename:"{quoted}"')]
+        client.assets.download_file(asset["id"], str(tmp_path / "back"))
+        assert (tmp_path / "back").read_bytes() == name.encode()
 
 
 def test_a_large_file_comes_back_as_it_went(client: Remote, tmp_path: Path) -> None:
@@ -270,6 +296,44 @@ def test_a_workflow_runs_and_hands_its_outputs_on(client: Remote, tmp_path: Path
         client.workflows.get(done["id"])
     with pytest.raises(ClientError, match="status 404"):
         client.jobs.get(first["id"])
+
+
+LITERALS = """
+jobs:
+  one job: {type: test/sleep, parameters: {seconds: "0.1"}}
+  zwei ü: {type: test/sleep, needs: one job, parameters: {seconds: 0}}
+"""
+
+
+def test_parameters_are_texts_and_values_alike_and_jobs_have_any_name(client: Remote) -> None:
+    done = client.workflows.run(LITERALS, parameters={"zwei ü.seconds": 0.2})
+    jobs = {one["name"]: one for one in map(client.jobs.get, done["jobs"])}
+    assert done["state"] == "success"
+    assert {name: one["inputs"]["params"] for name, one in jobs.items()} == {
+        "one job": {"seconds": "0.1"},
+        "zwei ü": {"seconds": "0.2"},
+    }
+    client.jobs.delete(jobs["one job"]["id"])
+    assert client.workflows.get(done["id"])["jobs"] == [jobs["zwei ü"]["id"]], "deleted jobs are looked for no more"
+    assert client.workflow.get_asset(done["id"], "one job.nothing") is None
+
+
+@pytest.mark.parametrize("version", metafold.VERSIONS)
+def test_client_credentials_are_traded_for_a_token_over_https(
+    version: str, installation: Installation, types: None, tmp_path: Path
+) -> None:
+    url = str(installation.ready["url"])
+    secret = Path(installation.ready["token_file"]).read_text().strip()
+    name = installation.api.get("/me/").json()["name"]
+    with tls_relay.trusted(tmp_path, int(url.rsplit(":", 1)[1])) as (address, certificate):
+        trust = {"REQUESTS_CA_BUNDLE": str(certificate)}
+        facts = {"client_id": name, "auth_domain": address, "base_url": url}
+        with metafold.client(version, trust, client_secret=secret, **facts) as client:
+            made = client.projects.create("by credentials")
+            assert client.projects.get(made["id"]) == made
+            client.projects.delete(made["id"])
+        with metafold.client(version, trust, client_secret="wrong", **facts) as client, pytest.raises(ClientError):
+            client.projects.list()
 
 
 def test_what_follows_a_failure_never_starts_and_the_rest_goes_on(client: Remote) -> None:

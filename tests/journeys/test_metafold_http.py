@@ -213,6 +213,34 @@ def test_an_old_link_is_refused(api: Api, project: str) -> None:
     assert api.as_(None).get(f"{old.path}?{old.query}").status_code == 403
 
 
+def test_an_asset_gets_another_content_under_its_id(api: Api, project: str) -> None:
+    asset = upload(api, project, b"old", "part.stl").json
+    address = f"{project}/assets/{asset['id']}"
+    changed = replace(api, address, b"newer", "part-2.stl")
+    assert changed.status_code == 200, changed.text
+    assert set(changed.json) == ASSET
+    assert (changed.json["id"], changed.json["filename"], changed.json["size"]) == (asset["id"], "part-2.stl", 5)
+    assert changed.json["checksum"] == f"sha256:{hashlib.sha256(b'newer').hexdigest()}"
+    assert api.get(address).json == changed.json
+    link = urlsplit(api.get(address, download="true").json["link"])
+    assert api.as_(None).get(f"{link.path}?{link.query}").data == b"newer"
+    forms: list[Any] = [{"other": (io.BytesIO(b"x"), "a")}, {"file": (io.BytesIO(b"x"), "a/b")}]
+    for form in forms:
+        assert replace(api, address, **form).status_code == 400
+    assert replace(api, f"{project}/assets/999999").status_code == 404
+    assert replace(api.as_("viewer"), address).status_code == 401
+    api.a_type("reads", interface={"input_data": [{"name": "source", "type": "file"}]})
+    assert api.post(f"{project}/jobs", {"type": "reads", "parameters": {"source": "part-2.stl"}}).status_code == 202
+    assert replace(api, address).status_code == 409, "a job that has not ended reads it"
+    assert api.get(address).json == changed.json
+
+
+def replace(api: Api, address: str, content: bytes = b"abc", name: str = "part.stl", **form: Any) -> Answer:
+    headers = {"Authorization": f"Bearer {api.secrets[api.caller or '']}"}
+    data = form or {"file": (io.BytesIO(content), name)}
+    return api.app.test_client().patch(address, data=data, headers=headers)  # type: ignore[no-any-return]
+
+
 OTHER_FORMS: list[Any] = [
     {"other": (io.BytesIO(b"x"), "a")},
     {"file": (io.BytesIO(b"x"), "../../etc/passwd\x00")},

@@ -13,7 +13,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -51,8 +51,8 @@ class Remote:
 
 
 @contextmanager
-def client(version: str, **settings: Any) -> Iterator[Remote]:
-    """A client of this release, with these arguments of its constructor."""
+def client(version: str, environment: Mapping[str, str] | None = None, **settings: Any) -> Iterator[Remote]:
+    """A client of this release, with these arguments of its constructor; `environment` is added to ours."""
     libraries = Path(sys.prefix) / "clients" / f"metafold-{version}"
     assert libraries.is_dir(), f"{libraries} is missing: ./run test makes it"
     command = [sys.executable, str(ROOT / "clients" / "remote.py"), json.dumps(settings)]
@@ -61,7 +61,7 @@ def client(version: str, **settings: Any) -> Iterator[Remote]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(libraries), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, **(environment or {}), "PYTHONPATH": str(libraries), "PYTHONDONTWRITEBYTECODE": "1"},
     )
     try:
         yield Remote(process)

@@ -5,7 +5,10 @@ It passes bytes on to a plain port:
     with tls_relay.open_at("127.77.1.9", port) as opened:
         ...
 
-`opened` is false where this machine does not let us listen there.
+`opened` is false where this machine does not let us listen there. Clients that take a port, and check the certificate:
+
+    with tls_relay.trusted(tmp_path, port) as (address, certificate):
+        ...
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -37,16 +41,31 @@ def open_at(host: str, port: int) -> Iterator[bool]:
         except OSError:
             yield False
             return
-        listener.listen(64)
-        context = _context(host)
-        thread = threading.Thread(target=_accept, args=(listener, context, port), daemon=True)
-        thread.start()
-        yield True
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join(5)
+        with TemporaryDirectory() as folder, _relaying(listener, host, port, Path(folder)):
+            yield True
 
 
-def _context(host: str) -> ssl.SSLContext:
+@contextlib.contextmanager
+def trusted(folder: Path, port: int) -> Iterator[tuple[str, Path]]:
+    """Within it, what comes by TLS to the address goes to `port` of the loopback; the certificate is what a client may trust."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        with _relaying(listener, "127.0.0.1", port, folder) as certificate:
+            yield f"127.0.0.1:{listener.getsockname()[1]}", certificate
+
+
+@contextlib.contextmanager
+def _relaying(listener: socket.socket, host: str, port: int, folder: Path) -> Iterator[Path]:
+    listener.listen(64)
+    context = _context(host, folder)
+    thread = threading.Thread(target=_accept, args=(listener, context, port), daemon=True)
+    thread.start()
+    yield folder / "certificate.pem"
+    listener.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
+
+
+def _context(host: str, folder: Path) -> ssl.SSLContext:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = dt.datetime.now(dt.UTC)
@@ -58,15 +77,16 @@ def _context(host: str) -> ssl.SSLContext:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(host))]), critical=False)
         .sign(key, hashes.SHA256())
     )
     plain = serialization.NoEncryption()
     text = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "both.pem"
-        path.write_bytes(text + made.public_bytes(serialization.Encoding.PEM))
-        context.load_cert_chain(path)
+    both, certificate = folder / "both.pem", made.public_bytes(serialization.Encoding.PEM)
+    both.write_bytes(text + certificate)
+    (folder / "certificate.pem").write_bytes(certificate)
+    context.load_cert_chain(both)
     return context
 
 

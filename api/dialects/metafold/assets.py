@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+from collections.abc import Iterator
 
 from flask import Response
 
@@ -45,11 +46,8 @@ def list_assets(call: ApiCall, project: str, query: MetafoldQuery) -> Response:
 def upload_asset(call: ApiCall, project: str) -> Answer[MetafoldAsset]:
     """Upload a file: a form with one part, the file, in the field `file`."""
     row = projects.one(call.rt, call.caller, project)
-    sent = multipart.one_file("file", call.rt.settings.max_upload)
-    if not sent.file_name:
-        raise InvalidInput("the part needs a file name", field="file")
-    kind = sent.media_type or mimetypes.guess_type(sent.file_name)[0] or "application/octet-stream"
-    made = contents.upload(call.rt, call.caller, FileDescription(sent.file_name, kind, row.name), sent.pieces)
+    new, pieces = _sent(call, row.name)
+    made = contents.upload(call.rt, call.caller, new, pieces)
     return replies.one(view.asset(files.one(call.rt, row.id, made.id), dates.form()), 201)
 
 
@@ -65,6 +63,15 @@ def show_asset(call: ApiCall, project: str, asset: str, query: AssetQuery) -> An
     )
     linked: AssetLink = {**shown, "link": address}
     return replies.one(linked)
+
+
+@routes.patch("/projects/<project>/assets/<asset>", role=Role.SUBMITTER, request_body=UPLOAD, any_query=True)
+def replace_asset(call: ApiCall, project: str, asset: str) -> Answer[MetafoldAsset]:
+    """Give a file another content and name, by the form of an upload; refused for what a job made, or one that has not ended reads."""
+    row, owner = _file(call, project, asset), projects.one(call.rt, call.caller, project)
+    new, pieces = _sent(call, owner.name)
+    contents.replace_content(call.rt, call.caller, row.id, new, pieces)
+    return show_asset(call, project, asset, AssetQuery())
 
 
 @routes.get(f"/projects/<id:project>/assets/<id:asset>{CONTENT}", role="public", any_query=True)
@@ -86,6 +93,15 @@ def delete_asset(call: ApiCall, project: str, asset: str) -> Answer[None]:
     """Delete a file; refused while a job that has not ended reads it."""
     contents.delete(call.rt, call.caller, _file(call, project, asset).id)
     return Answer(None, 204)
+
+
+def _sent(call: ApiCall, project: str) -> tuple[FileDescription, Iterator[bytes]]:
+    """Return what the form of a request sends: the file, and its bytes as they come."""
+    sent = multipart.one_file("file", call.rt.settings.max_upload)
+    if not sent.file_name:
+        raise InvalidInput("the part needs a file name", field="file")
+    kind = sent.media_type or mimetypes.guess_type(sent.file_name)[0] or "application/octet-stream"
+    return FileDescription(sent.file_name, kind, project), sent.pieces
 
 
 def _file(call: ApiCall, project: str, asset: str) -> FileSummary:

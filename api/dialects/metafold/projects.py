@@ -16,7 +16,6 @@ from api.http.schema.fields import given
 from scheduler.admin import projects as admin
 from scheduler.admin.projects import ProjectChanges
 from scheduler.documents import Document
-from scheduler.errors import InvalidInput
 from scheduler.identity import Role
 from scheduler.runtime import Runtime
 from scheduler.search import projects
@@ -72,11 +71,11 @@ def show_project(call: ApiCall, project: str) -> Answer[MetafoldProject]:
 
 @routes.patch("/projects/<project>", role=Role.ADMIN, body_limit=body_limit)
 def change_project(call: ApiCall, project: str, body: MetafoldProjectChange) -> Answer[MetafoldProject]:
-    """Change a project."""
+    """Change a project; a body that says nothing changes nothing."""
     row = projects.one(call.rt, call.caller, project)
     facts: dict[str, Any] = given(body)
     if not facts:
-        raise InvalidInput("the body changes nothing")
+        return show_project(call, project)
     changes: ProjectChanges = {"attributes": {name: value for name, value in facts.items() if name != "name"}}
     if "name" in facts:
         changes["title"] = facts["name"]

@@ -61,10 +61,10 @@ class MetafoldJobBody(Body):
 
 
 class MetafoldWorkflowBody(Body):
-    """A workflow: its definition as YAML, and what its jobs are given, each as `job.name`."""
+    """A workflow: its definition as YAML, and what its jobs are given, each as `job.name`: texts, or values that become such."""
 
     definition: Annotated[str, StringConstraints(min_length=1, max_length=2 * 1024 * 1024)]
-    parameters: Annotated[dict[str, str], Field(max_length=10_000)] | None = None
+    parameters: Annotated[dict[str, JsonValue], Field(max_length=10_000)] | None = None
     assets: Annotated[dict[str, str], Field(max_length=10_000)] | None = None
 
 

@@ -97,29 +97,40 @@ def _one(call: ApiCall, project: str, workflow: str) -> WorkflowSummary:
 
 def _parameters(rt: Runtime, project: ProjectSummary, body: MetafoldWorkflowBody) -> dict[str, JsonValue]:
     """Return what is given for properties as these take it; what nothing takes stays a text, and is told when it is checked."""
-    if not body.parameters:
+    definition = parsing.parse(body.definition).value
+    literals = _texts(definition)
+    if not body.parameters and not literals:
         return {}
-    kinds = _types(parsing.parse(body.definition).value)
+    kinds = {name: one["type"] for name, one in _jobs(definition).items() if isinstance(one.get("type"), str)}
     known: dict[str, Interface | None] = {
-        kind: interfaces.of_type(rt, project.id, kind) for kind in set(kinds.values())
+        kind: interfaces.of_type(rt, project.id, kind) for kind in set(map(str, kinds.values()))
     }
     found: dict[str, JsonValue] = {}
-    for address, given in body.parameters.items():
+    for address, given in {**literals, **(body.parameters or {})}.items():
         step, _, name = address.partition(".")
-        interface = known.get(kinds.get(step, ""))
+        interface = known.get(str(kinds.get(step, "")))
         declared = next((one for one in (interface.inputs if interface else ()) if one.name == name), None)
-        found[address] = given if declared is None else values.value_for(declared, given)
+        meant = given if declared is None else values.value_for(declared, given)
+        if address not in literals or meant != given:
+            found[address] = meant
     return found
 
 
-def _types(definition: JsonValue) -> Mapping[str, str]:
-    """Return the types of the jobs of a definition that may be anything."""
-    jobs = definition.get("jobs") if isinstance(definition, dict) else None
+def _texts(definition: JsonValue) -> dict[str, JsonValue]:
+    """Return the texts that stand in a definition as values of parameters, each as `job.name`."""
     return {
-        name: str(one["type"])
-        for name, one in (jobs.items() if isinstance(jobs, dict) else ())
-        if isinstance(one, dict) and isinstance(one.get("type"), str)
+        f"{job}.{name}": value
+        for job, one in _jobs(definition).items()
+        if isinstance(given := one.get("parameters"), dict)
+        for name, value in given.items()
+        if isinstance(value, str)
     }
+
+
+def _jobs(definition: JsonValue) -> Mapping[str, Mapping[str, JsonValue]]:
+    """Return the jobs of a definition that may be anything."""
+    jobs = definition.get("jobs") if isinstance(definition, dict) else None
+    return {name: one for name, one in (jobs if isinstance(jobs, dict) else {}).items() if isinstance(one, dict)}
 
 
 def _assets(rt: Runtime, project: ProjectSummary, body: MetafoldWorkflowBody) -> dict[str, int | list[int]]:

@@ -182,6 +182,14 @@ _DELETE = text("""
     RETURNING id
 """)
 
+_REPLACE = text("""
+    UPDATE files
+    SET workspace_id = :workspace_id, file_name = :file_name, media_type = :media_type, file_size = :file_size,
+        sha256 = :sha256, path = :path, last_modified = now()
+    WHERE id = :id AND path = :before AND NOT is_deleted
+    RETURNING id
+""")
+
 _IN_USE = text("""
     SELECT j.id
     FROM jobs j JOIN job_specs s ON s.job_id = j.id
@@ -243,6 +251,11 @@ def outputs(
 def delete(tx: Connection, file_id: FileId) -> bool:
     """Mark a file as deleted; False when it was."""
     return tx.execute(_DELETE, {"id": file_id}).scalar() is not None
+
+
+def replace(tx: Connection, file_id: FileId, before: str, new: NewFile) -> bool:
+    """Give a file another content, name and type; False when its content is no longer the one at `before`."""
+    return tx.execute(_REPLACE, {**asdict(new), "id": file_id, "before": before}).scalar() is not None
 
 
 def needed_by(tx: Connection, file_id: FileId) -> JobId | None:

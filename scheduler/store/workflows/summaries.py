@@ -14,7 +14,7 @@ from scheduler.store.searching import SearchedTable
 
 
 class WorkflowSummary(NamedTuple):
-    """A workflow in short, with the ids of its jobs. It has ended when its jobs have: processes may still be dying.
+    """A workflow in short, with the ids of its jobs that nobody has deleted. It has ended when its jobs have: processes may still be dying.
 
     `started` is the first start of any of its jobs, which a restart leaves as it is; `ended` is null while it is live.
     """
@@ -55,7 +55,12 @@ TABLE = SearchedTable(
 
 _READ = text(f"""
     SELECT j.id, j.project_id, {_STATE} AS state, j.created, {_STARTED} AS started, {_ENDED} AS ended, j.definition,
-           ARRAY(SELECT m.job_id FROM workflow_jobs m WHERE m.workflow_id = j.id AND m.superseded_by IS NULL ORDER BY 1) AS jobs
+           ARRAY(
+               SELECT m.job_id FROM workflow_jobs m
+               WHERE m.workflow_id = j.id AND m.superseded_by IS NULL
+                 AND NOT EXISTS (SELECT FROM deletions d WHERE d.kind = 'job' AND d.object_id = m.job_id)
+               ORDER BY 1
+           ) AS jobs
     FROM unnest(CAST(:ids AS bigint[])) WITH ORDINALITY AS wanted (id, n) JOIN workflows j ON j.id = wanted.id
     ORDER BY wanted.n
 """)  # noqa: S608 - our own text
