@@ -36,6 +36,7 @@ from scheduler.rules.cluster.resources import PLAIN
 from scheduler.rules.explain import wording
 from scheduler.rules.explain.answer import NoFittingNode
 from scheduler.runtime import Runtime
+from scheduler.store import large_batches
 from scheduler.store.admin import tokens, workspaces
 from scheduler.store.jobs import submissions
 from scheduler.store.jobs.shapes import NewShape
@@ -116,7 +117,7 @@ def submit(rt: Runtime, caller: Caller, submission: Submission, admission: Admis
     made_alone = _submit_alone(rt, caller, name, submission, admission)
     if made_alone is not None:
         return made_alone
-    with rt.db.begin() as tx:
+    with rt.db.begin() as tx, large_batches.of(tx, len(submission.jobs)):
         entered = enter(tx, rt, caller, project_of(tx, name), submission, admission)
     return announce(rt, entered, admission)
 

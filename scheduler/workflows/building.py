@@ -171,12 +171,13 @@ def _jobs(
         return [(None, dataclasses.replace(base, inputs=inputs or None))]
     each = step.for_each
     made: list[tuple[int | None, NewJob]] = []
+    facts = {one.name: getattr(base, one.name) for one in dataclasses.fields(base)}
     for number, value in enumerate(each.values):
-        needs = list(own.found)
+        needs = own.found
         if each.max_running is not None and number >= each.max_running:
             # So many at once: each waits for the one that is so many places before it, however that ends.
-            needs.append(NewNeed(job=f"={step.name}[{number - each.max_running}]", after=NeedKind.ANY))
-        made.append((number, _member(base, step, number, value, inputs, declared, needs)))
+            needs = [*needs, NewNeed(job=f"={step.name}[{number - each.max_running}]", after=NeedKind.ANY)]
+        made.append((number, _member(facts, step, number, value, inputs, declared, needs)))
     return made
 
 
@@ -198,7 +199,7 @@ def _expansion(step: WorkflowStep, each: StepValues, own: _Needs) -> Document:
 
 
 def _member(
-    base: NewJob,
+    facts: Mapping[str, Any],
     step: WorkflowStep,
     number: int,
     value: JsonValue,
@@ -206,24 +207,17 @@ def _member(
     declared: Mapping[str, DeclaredInput],
     needs: list[NewNeed],
 ) -> NewJob:
-    """Return one job of a step that is several: the value is an input of its type, or stands in its environment."""
+    """Return one job of a step that is several, which has these facts in common: the value is an input of its type, or stands in its environment."""
     each = step.for_each
     assert each is not None, "only such steps have members"  # noqa: S101 - promised by the caller
     own = {**inputs, each.name: value} if each.name in declared else dict(inputs)
-    environment = dict(base.environment or {})
+    environment = dict(facts["environment"] or {})
     if step.type_name is None:
         text = value if isinstance(value, str) else orjson.dumps(value).decode()
         environment |= {"INDEX": str(number), "ITEM": text}
     key = f"{step.name}[{number}]"
-    return dataclasses.replace(
-        base,
-        name=key,
-        key=key,
-        group=step.name,
-        inputs=own or None,
-        environment=environment or None,
-        needs=needs or None,
-    )
+    more = {"inputs": own or None, "environment": environment or None, "needs": needs or None}
+    return NewJob(**{**facts, "name": key, "key": key, "group": step.name, **more})
 
 
 def _inputs(step: WorkflowStep, declared: Mapping[str, DeclaredInput], given: GivenInputs) -> dict[str, JsonValue]:

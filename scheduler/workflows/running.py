@@ -26,8 +26,9 @@ from scheduler.rules.lifecycle.moves import JobStatus
 from scheduler.rules.workflow.definition import MOST_JOBS, WorkflowDefinition
 from scheduler.rules.workflow.source import DefinitionFaults, DefinitionSource
 from scheduler.runtime import Runtime
+from scheduler.store import large_batches
 from scheduler.store.jobs import submissions
-from scheduler.store.jobs.submissions import Project
+from scheduler.store.jobs.submissions import GroupedJob, Project
 from scheduler.store.needs import changes
 from scheduler.store.workflows import workflows
 from scheduler.store.workflows.workflows import NewWorkflow
@@ -110,7 +111,8 @@ def run(rt: Runtime, caller: Caller, request: WorkflowRequest) -> int:
         large = len(checked.jobs) > _PART
         new = _new(caller, project, request, checked, is_open=large)
         workflow_id = writer.workflow_id = workflows.insert(tx, new)
-        first = writer.write(tx, range(min(_PART, len(checked.jobs))))
+        with large_batches.of(tx, len(checked.jobs)):
+            first = writer.write(tx, range(min(_PART, len(checked.jobs))))
         _keep_key(tx, project.id, request, first)
     if large:
         writer.rest()
@@ -258,7 +260,8 @@ class _JobWriter:
             groups = [replace(group, status=JobStatus.PENDING) for group in groups]
         # A workflow wants to know of each end, for it may be its own.
         rows = [
-            replace(row, followers=self._needs.levels.get(n, 1)) for n, row in zip(numbers, prepared.rows, strict=True)
+            GroupedJob(row.group, row.name, row.data, row.environment, row.labels, self._needs.levels.get(n, 1))
+            for n, row in zip(numbers, prepared.rows, strict=True)
         ]
         caller = self._caller
         taken = submissions.take_ids(tx, [self._kept(n) for n in numbers])
@@ -294,7 +297,7 @@ class _JobWriter:
     def rest(self) -> None:
         """Write what the first transaction has left, and let the workflow be seen."""
         for numbers in self._parts():
-            with self._rt.db.begin() as tx:
+            with self._rt.db.begin() as tx, large_batches.of(tx, len(numbers)):
                 self.write(tx, numbers)
         with self._rt.db.begin() as tx:
             roots = [self._ids[n] for n in range(len(self._checked.jobs)) if n not in self._needs.needs]
