@@ -166,15 +166,24 @@ def _unknown(name: str, known: Sequence[str]) -> str:
 
 def read_query(model: type[M], lists: frozenset[str]) -> M:
     """Return the query string as its model; `lists` are the fields that may be repeated. Raises InvalidInput."""
+    if not request.args and model in _without:
+        return typing.cast("M", _without[model])
     given: dict[str, str | list[str]] = {}
     for name, values in request.args.lists():
         for value in values:
             strict_json.check_text(value, name)
         given[name] = values if name in lists else values[-1]
     try:
-        return model.model_validate(given)
+        found = model.model_validate(given)
     except ValidationError as error:
         raise invalid(error, model) from None
+    if not given:
+        _without[model] = found
+    return found
+
+
+_without: dict[type[BaseModel], BaseModel] = {}
+"""The queries of empty query strings: they are frozen, and defaults are copied one by one."""
 
 
 def read_body(rt: Runtime, model: type[M], limit: Callable[[Runtime], int] | None) -> M:

@@ -5,13 +5,15 @@ Nothing here changes anything. Jobs of another project are NotFound, like jobs t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypedDict, TypeVar
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from scheduler.documents import DataEntry, JobDataDocument, JobResults
 from scheduler.errors import NotFound, Purged
@@ -26,9 +28,9 @@ from scheduler.store.executions.listing import ExecutionFilter, ExecutionRow
 from scheduler.store.jobs import detail, operations, waiting_by_type
 from scheduler.store.jobs import listing as job_listing
 from scheduler.store.jobs.detail import JobEventRow, JobRest, NamedFile
-from scheduler.store.jobs.listing import JobFilter, JobRow, JobRowWithData
+from scheduler.store.jobs.listing import JobFilter, JobRow
 from scheduler.store.jobs.waiting_by_type import WaitingType
-from scheduler.store.paging import PageWindow, RowPage
+from scheduler.store.paging import EstimatedCounts, PageWindow, RowCondition, RowPage
 from scheduler.store.retention import gone
 from scheduler.store.uploads import uploads
 from scheduler.store.uploads.uploads import UploadRow
@@ -37,6 +39,8 @@ R = TypeVar("R")
 
 MAX_EXECUTIONS = 100
 """Most executions in a job's detail, or all of a larger gang; the list of its executions has the rest."""
+
+_estimates: WeakKeyDictionary[Engine, EstimatedCounts] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,31 +65,33 @@ class JobPage:
 
 @dataclass(frozen=True, slots=True)
 class UpdatedJobs:
-    """A page of jobs with their input files, by id."""
+    """A page of jobs, what each was given by its id, and their input files by theirs."""
 
-    page: RowPage[JobRowWithData]
+    page: RowPage[JobRow]
+    data: Mapping[JobId, JobDataDocument]
     files: Mapping[int, NamedFile]
 
 
 def jobs(rt: Runtime, caller: Caller, chosen: JobFilter, window: PageWindow) -> JobPage:
     """Return one page of jobs."""
-    with _reading(rt) as tx:
-        return JobPage(paging.read(tx, job_listing.JOBS, job_listing.condition(tx, bound(chosen, caller)), window))
+    with _listing(rt) as (tx, keyed):
+        return JobPage(_page(rt, tx, keyed, job_listing.condition(tx, bound(chosen, caller)), window))
 
 
 def updates(rt: Runtime, caller: Caller, chosen: JobFilter, window: PageWindow) -> UpdatedJobs:
     """Return one page of jobs with their input files; the filter's times apply to the last change of status."""
-    with _reading(rt) as tx:
+    with _listing(rt) as (tx, keyed):
         condition = job_listing.condition(tx, bound(chosen, caller), times_of="last_status_change")
-        page = paging.read(tx, job_listing.WITH_INPUTS, condition, window)
-        ids = {one for row in page.rows for one in input_files(row.data)}
-        return UpdatedJobs(page, detail.files(tx, ids, {row.project for row in page.rows}))
+        page = _page(rt, tx, keyed, condition, window)
+        data = detail.data(keyed, [row.id for row in page.rows])
+        ids = {one for each in data.values() for one in input_files(each)}
+        return UpdatedJobs(page, data, detail.files(tx, ids, {row.project for row in page.rows}))
 
 
 def with_executions(rt: Runtime, caller: Caller, chosen: JobFilter, window: PageWindow) -> JobPage:
     """Return one page of jobs with the newest execution of each."""
-    with _reading(rt) as tx:
-        page = paging.read(tx, job_listing.JOBS, job_listing.condition(tx, bound(chosen, caller)), window)
+    with _listing(rt) as (tx, keyed):
+        page = _page(rt, tx, keyed, job_listing.condition(tx, bound(chosen, caller)), window)
         return JobPage(page, latest=execution_listing.latest(tx, [row.id for row in page.rows]))
 
 
@@ -222,6 +228,20 @@ def _event(row: JobEventRow) -> JobEventEntry:
         "id": row.id, "at": row.at, "event": row.event, "from": row.from_status, "to": row.to_status,
         "attempt": row.attempt, "actor": row.actor, "reason": row.reason,
     }  # fmt: skip
+
+
+@contextmanager
+def _listing(rt: Runtime) -> Iterator[tuple[Connection, Connection]]:
+    """Give two sessions, whose statements are a transaction each: one that plans anew, and one that keeps its plans."""
+    with rt.db.connect() as tx, rt.keyed.connect() as keyed:
+        yield tx.execution_options(isolation_level="AUTOCOMMIT"), keyed
+
+
+def _page(
+    rt: Runtime, tx: Connection, keyed: Connection, condition: RowCondition, window: PageWindow
+) -> RowPage[JobRow]:
+    estimates = _estimates.setdefault(rt.db, EstimatedCounts(time.monotonic))
+    return paging.read(tx, job_listing.JOBS, condition, window, keyed=keyed, estimates=estimates)
 
 
 @contextmanager

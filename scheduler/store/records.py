@@ -5,9 +5,9 @@ The driver knows no types, so this is where they are given; that the columns are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, CursorResult, text
 from sqlalchemy.dialects.postgresql import psycopg
@@ -53,8 +53,13 @@ def read_marked(
         if len(_compared) >= _MOST_COMPARED:
             _compared.clear()
         _compared.add((record, written))
-    make: Callable[..., R] = record
-    return [tuple(row[:marks]) for row in rows], [make(*row[marks:]) for row in rows]
+    make: Callable[[Sequence[object]], R] = getattr(record, "_make", lambda values: record(*values))
+    return [tuple(row[:marks]) for row in rows], [make(row[marks:]) for row in rows]
+
+
+def run(tx: Connection, statement: str, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
+    """Return the rows of a statement with `:name` parameters, which goes to the driver past SQLAlchemy."""
+    return by_key.run(tx, _for_driver(statement), parameters)[0]
 
 
 @lru_cache(_MOST_COMPARED)

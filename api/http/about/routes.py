@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import version as installed
 from typing import Annotated, Literal, NotRequired
 
@@ -37,7 +38,13 @@ class HealthAnswer(TypedDict):
 @routes.get("/version/", role="public", answers={200: Version})
 def version(call: ApiCall) -> Version:  # noqa: ARG001
     """Which release this is."""
-    return {"version": installed("ganger-server")}
+    return {"version": _version()}
+
+
+@cache
+def _version() -> str:
+    """Return the release that is installed; the file that says so is read once."""
+    return installed("ganger-server")
 
 
 @routes.get("/health/live", role="public", answers={200: HealthAnswer})

@@ -192,7 +192,9 @@ def list_updates(call: ApiCall, query: JobsQuery) -> JobUpdates:
     """Jobs that changed in a time window, with the files they were given."""
     asked = paging.window(query, ORDERS, ["last_status_change"])
     found = queries.updates(call.rt, call.caller, job_filter(call, query), asked)
-    return paging.envelope(found.page, asked, lambda row: view.with_input_files(row, found.files))
+    return paging.envelope(
+        found.page, asked, lambda row: view.with_input_files(row, found.data.get(row.id, {}), found.files)
+    )
 
 
 @routes.get("/jobs/executions/", role=Role.VIEWER, answers={200: JobExecutions}, orders=ORDERS)

@@ -39,7 +39,7 @@ from scheduler.rules.job_type.interface import DeclaredInput, DeclaredOutput
 from scheduler.rules.lifecycle.moves import JobStatus
 from scheduler.store.executions.listing import ExecutionRow
 from scheduler.store.jobs.detail import JobRest, NamedFile
-from scheduler.store.jobs.listing import JobRow, JobRowWithData
+from scheduler.store.jobs.listing import JobRow
 from scheduler.store.type_in_short import JobTypeInShort
 
 Files: TypeAlias = Mapping[int, NamedFile]
@@ -103,9 +103,9 @@ def _waits_to_retry(row: JobRow) -> bool:
     return row.status == JobStatus.QUEUED and row.attempt > 0 and row.not_before != row.requested_not_before
 
 
-def with_input_files(row: JobRowWithData, known: Files) -> JobWithFiles:
+def with_input_files(row: JobRow, given: JobDataDocument, known: Files) -> JobWithFiles:
     """Return a job with the files it was given."""
-    return {**entry(row), "input_files": _named(row.data.get("input_data", ()), known)}
+    return {**entry(row), "input_files": _named(given.get("input_data", ()), known)}
 
 
 def with_latest(row: JobRow, latest: Mapping[JobId, ExecutionRow]) -> JobWithLatest:
@@ -152,7 +152,7 @@ def detail(found: FullJob) -> JobDetail:
     }
 
 
-def job_type(row: JobTypeInShort) -> JobTypeOfJob:
+def job_type(row: JobTypeInShort | JobRow) -> JobTypeOfJob:
     """Return the type of a job, or of an execution's job, in short."""
     return {
         "id": row.type_id,

@@ -107,7 +107,7 @@ _BY_ID = text(f"SELECT {_COLUMNS} FROM job_types t {_JOIN} WHERE t.id = ANY(:ids
 
 # A project's own types come before the installation's, but for the built-in ones. With a version that one, archived or
 # not; without, the newest active one, and only if all are archived the newest.
-_BY_NAME = text(f"""
+_BY_NAME = f"""
     SELECT v.name AS asked_name, v.version AS asked_version, found.*
     FROM unnest(CAST(:names AS text[]), CAST(:versions AS text[])) AS v (name, version)
     CROSS JOIN LATERAL (
@@ -120,7 +120,7 @@ _BY_NAME = text(f"""
                  t.version_order COLLATE "C" DESC, t.created DESC, t.id DESC
         LIMIT 1
     ) AS found
-""")  # noqa: S608
+"""  # noqa: S608
 
 _DEFINITIONS = text("SELECT id, definition FROM job_type_revisions WHERE id = ANY(:ids)")
 
@@ -181,7 +181,7 @@ def by_name(
         "versions": [version for _, version in wanted],
         "project_id": project_id,
     }
-    return {(name, version): ResolvedType(*found) for name, version, *found in tx.execute(_BY_NAME, parameters)}
+    return {(name, version): ResolvedType(*found) for name, version, *found in records.run(tx, _BY_NAME, parameters)}
 
 
 def definitions(tx: Connection, revision_ids: Sequence[RevisionId]) -> dict[RevisionId, Document]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import fields
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -56,6 +55,8 @@ _FILES = text("""
     WHERE f.id = ANY(:ids) AND p.name = ANY(:projects)
 """)
 
+_DATA = "SELECT job_id, data FROM job_specs WHERE job_id = ANY(%(ids)s)"
+
 _EVENTS = text("""
     SELECT id, at, event, "from" AS from_status, "to" AS to_status, attempt, actor, reason
     FROM events
@@ -78,7 +79,7 @@ _SUBMISSION = text("""
 """)
 
 
-_OF_ROW = len(fields(JobRow))
+_OF_ROW = len(JobRow._fields)
 
 
 class JobRest(NamedTuple):
@@ -163,7 +164,12 @@ def whole(tx: Connection, job_id: JobId, project_id: ProjectId | None) -> tuple[
     found = by_key.rows(tx, _WHOLE, {"id": job_id, "project_id": project_id})
     if not found:
         return None
-    return JobRow(*found[0][:_OF_ROW]), JobRest(*found[0][_OF_ROW:])
+    return JobRow._make(found[0][:_OF_ROW]), JobRest._make(found[0][_OF_ROW:])
+
+
+def data(tx: Connection, ids: Collection[JobId]) -> dict[JobId, JobDataDocument]:
+    """Return what each of these jobs was given."""
+    return dict(by_key.rows(tx, _DATA, {"ids": list(ids)})) if ids else {}
 
 
 def files(tx: Connection, ids: Collection[int], projects: Collection[str]) -> dict[int, NamedFile]:
