@@ -24,11 +24,16 @@ ROUTES: Sequence[Route] = [
 """Every route that is served."""
 
 
-def create_app(rt: Runtime, *, background: bool = True) -> OpenAPI:
+def create_app(rt: Runtime, *, background: bool = True, bare: OpenAPI | None = None) -> OpenAPI:
     """Return the application for one process, as `api.http.app.create_app` does, with all dialects and the pages."""
-    made = with_dialects(app.create_app(rt, background=background))
+    made = with_dialects(app.create_app(rt, background=background, bare=bare))
     ui.install(made, rt.settings)
     return made
+
+
+def bare_app() -> OpenAPI:
+    """Return an application that is not connected to anything, for `create_app`, with every module imported that it will need."""
+    return app.bare_app()
 
 
 def with_dialects(made: OpenAPI, dialects: Sequence[Dialect] = DIALECTS) -> OpenAPI:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import version
@@ -104,12 +105,13 @@ class TypeNameConverter(PathConverter):
     regex = r"(?!\d+/(?:revisions|statistics)(?:/|\Z))[^/].*?"
 
 
-def create_app(rt: Runtime, *, background: bool = True) -> OpenAPI:
+def create_app(rt: Runtime, *, background: bool = True, bare: OpenAPI | None = None) -> OpenAPI:
     """Return the application for one process. It needs no database before the first request.
 
-    With `background` a thread carries out bulk operations; without it somebody has to call `bulk.step`.
+    With `background` a thread carries out bulk operations; without it somebody has to call `bulk.step`. `bare` is what
+    `bare_app` has made before, and nobody uses: a process that is forked finds it in memory that it shares.
     """
-    app = bare_app()
+    app = bare_app() if bare is None else bare
     feed = ChangeFeed(rt)
     rt = replace(rt, nudge=feed.hearing(rt.nudge))
     shares = thread_shares.of_process(rt.settings.api_threads, rt.settings.node_threads, rt.settings.blob_threads)
@@ -143,6 +145,7 @@ def bare_app() -> OpenAPI:
         doc_ui=False,
         static_folder=None,
     )
+    app.ensure_sync = _as_it_is
     app.url_map.converters["id"] = IdConverter
     app.url_map.converters["words"] = TypeNameConverter
     app.config["MAX_FORM_MEMORY_SIZE"] = 64 * 1024
@@ -178,6 +181,11 @@ def _guard(app: OpenAPI, settings: Settings) -> None:
     if settings.proxies:
         count = settings.proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count, x_prefix=count)
+
+
+def _as_it_is(function: Callable[..., object]) -> Callable[..., object]:
+    """Return a function that is called for a request: none of ours is a coroutine, and to look at each took a twentieth of a request."""
+    return function
 
 
 def _finish(response: Response) -> Response:

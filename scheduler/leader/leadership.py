@@ -67,7 +67,7 @@ class Leadership:
 
     def renew(self, term: Term, status: str) -> None:
         """Give a sign of life with what operators see of the leader (JSON); step down if the term is over."""
-        with self._rt.db.begin() as tx:
+        with self._rt.keyed.connect() as tx:
             still_leads = lease.beat(tx, term, status)
         if not still_leads:
             self.lose(term)

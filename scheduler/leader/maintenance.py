@@ -53,7 +53,7 @@ def delete_departed_nodes(rt: Runtime, remembered: set[NodeId], placeable: Colle
 
 def next_due_s(rt: Runtime) -> float:
     """Return the seconds until the next job comes due; at least some hundredths, an hour where none does."""
-    with rt.db.begin() as tx:
+    with rt.keyed.connect() as tx:
         return max(0.05, min(3600.0, jobs.next_due_s(tx)))
 
 

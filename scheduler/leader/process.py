@@ -10,8 +10,6 @@ import threading
 import time
 from collections.abc import Callable
 
-from scheduler.events import NODE_LOST, PLACEMENTS_WITHDRAWN
-from scheduler.executions import withdrawal
 from scheduler.identifiers import NodeId
 from scheduler.leader import load_samples, maintenance
 from scheduler.leader.dispatch import Dispatcher
@@ -19,11 +17,10 @@ from scheduler.leader.invariants import ViolationCounts
 from scheduler.leader.leadership import Leadership
 from scheduler.leader.report import LeaderReport
 from scheduler.leader.tick_loop import TickLoop
-from scheduler.log import log
+from scheduler.leader.upkeep import Upkeep
 from scheduler.loop import Loop
 from scheduler.nodes import broker_users as broker_user_list
 from scheduler.nodes.broker_users import BrokerUsers
-from scheduler.nodes.lost import SilentNodes, declare_lost
 from scheduler.pools import driver_setup
 from scheduler.pools.autoscaler import Autoscaler
 from scheduler.pools.drivers.registry import DriverRegistry
@@ -32,7 +29,6 @@ from scheduler.retention.sweep import Sweep
 from scheduler.runtime import Runtime
 from scheduler.schedules import firing
 from scheduler.store.leader import wake
-from scheduler.uploads import sweep as uploads
 from scheduler.workflows import upkeep
 
 _CHECKED_HOURS = 0.25
@@ -61,13 +57,12 @@ class SchedulerProcess:
         self._autoscaler = Autoscaler(
             rt, registry or driver_setup.registry_from_settings(rt), self._tick_loop.lend, monotonic
         )
-        self._silences = SilentNodes()
         self._kept_nodes: set[NodeId] = set()  # nodes that have left, and whose rows executions refer to
         self._stopped = threading.Event()
         steps = {
             "listen": self._listen,
             "lead": self._lead,
-            "upkeep": self._maintain,
+            "upkeep": Upkeep(rt, self._leads, self._tick_loop.rest, monotonic).step,
             "tick": self._tick_loop.turn,
             "checking": self._check,
             "sweeping": self._sweep,
@@ -98,10 +93,11 @@ class SchedulerProcess:
 
     def _lead(self) -> float:
         """Take the lead when it is free, or give a sign of life while holding it: never waits for a tick."""
-        pause, term = min(1.0, self._rt.settings.leader_s / 4), self._leadership.term
+        longest, term = self._rt.settings.leader_s / 4, self._leadership.term
+        pause = min(1.0, longest)
         if term is not None:
             self._leadership.renew(term, self._report.status)
-            return pause
+            return min(self._tick_loop.rest.pause("lead", pause), longest)
         term = self._leadership.take()
         if term is not None:
             self._tick_loop.begin(term)
@@ -109,37 +105,20 @@ class SchedulerProcess:
             self._loops["sampling"].wake()
         return pause
 
-    def _maintain(self) -> float:
-        if self._leadership.term is None:
-            self._silences = SilentNodes()
-            return self._rt.settings.upkeep_s
-        for name in declare_lost(self._rt, self._silences, self._monotonic):
-            log.warning(NODE_LOST, node=name)
-        maintenance.ready_due(self._rt)
-        maintenance.forgive_nodes(self._rt)
-        uploads.sweep(self._rt)
-        withdrawal.withdraw_recalled(self._rt)
-        withdrawn = withdrawal.withdraw_late(self._rt)
-        if withdrawn:
-            log.warning(PLACEMENTS_WITHDRAWN, count=withdrawn)
-        return self._tick_loop.rest.pause(
-            "upkeep", self._rt.settings.upkeep_s, lambda: maintenance.next_due_s(self._rt)
-        )
-
     def _fire(self) -> float:
         return firing.step(self._rt) if self._leads() else firing.LONGEST_S
 
     def _scale(self) -> float:
-        term = self._leadership.term
+        term, is_scaled = self._leadership.term, False
         if term is None:
             self._autoscaler.forget()
             self._kept_nodes.clear()
         else:
-            self._autoscaler.step(term)
+            is_scaled = self._autoscaler.step(term)
             with self._tick_loop.lend() as state:
                 placeable = {node.id for node in state.nodes}
             maintenance.delete_departed_nodes(self._rt, self._kept_nodes, placeable)
-        return self._tick_loop.rest.pause("scaling", self._rt.settings.scaling_s)
+        return self._tick_loop.rest.pause("scaling", self._rt.settings.scaling_s, watches_nodes=is_scaled)
 
     def _sample(self) -> float:
         term = self._leadership.term
@@ -171,8 +150,7 @@ class SchedulerProcess:
 
     def _receive(self, topic: str) -> None:
         if topic in {"tick", "scaling", "purging", "schedules"}:
-            self._loops[topic].wake()
-            for name in self._tick_loop.rest.over():
+            for name in {topic, *self._tick_loop.rest.over()}:  # the rest ends before the tick begins that ends its end
                 self._loops[name].wake()
         elif topic.startswith("node:"):
             self._dispatcher.ring(topic.removeprefix("node:"))

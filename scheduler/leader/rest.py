@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from scheduler.settings import Settings
 
-LONGEST_S = 4.0
-TIMES = 5.0
+LONGEST_S = 10.0
+TIMES = 10.0
 
 _CREDIT_S = 0.05
 _LONGEST_REST_S = 0.1
@@ -33,23 +33,44 @@ class TickPace:
         self._credit_s, self._since = max(self._credit_s, -_LONGEST_REST_S), ended
 
 
-def pause_s(usual_s: float, settings: Settings, *, is_idle: bool) -> float:
-    """Return the pause of a duty between two turns: in idle times five times the usual one, but silence is noticed all the same."""
+def pause_s(usual_s: float, settings: Settings, *, is_idle: bool, watches_nodes: bool = False) -> float:
+    """Return the pause of a duty between two turns: in idle times ten times the usual one. Who watches nodes notices their silence all the same."""
     if not is_idle:
         return usual_s
-    return max(usual_s, min(TIMES * usual_s, LONGEST_S, settings.suspect_s / 3))
+    longest = min(LONGEST_S, settings.suspect_s / 3) if watches_nodes else LONGEST_S
+    return max(usual_s, min(TIMES * usual_s, longest))
 
 
 class LeaderRest:
-    """Which loops of a leader rest, until something is nudged; `is_idle` tells whether there is nothing to do."""
+    """Which loops of a leader rest, until something is nudged; `is_idle` tells whether the last tick found nothing to do.
+
+    What a nudge tells of is known only once a tick has looked that began after it: until then no loop rests.
+    """
 
     def __init__(self, settings: Settings, is_idle: Callable[[], bool]) -> None:
         self._settings, self._is_idle = settings, is_idle
         self._loops: set[str] = set()
+        self._nudges = self._looked = 0
 
-    def pause(self, loop: str, usual_s: float, due_s: Callable[[], float] | None = None) -> float:
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits and nothing runs, as far as anybody has told."""
+        return self._nudges == self._looked and self._is_idle()
+
+    def looking(self) -> Callable[[], None]:
+        """Note that a tick begins; call what is returned when it has ended."""
+        seen = self._nudges
+
+        def looked() -> None:
+            self._looked = seen
+
+        return looked
+
+    def pause(
+        self, loop: str, usual_s: float, due_s: Callable[[], float] | None = None, *, watches_nodes: bool = False
+    ) -> float:
         """Return the pause of a loop; one that rests is back by `due_s`, where it has something due."""
-        pause = pause_s(usual_s, self._settings, is_idle=self._is_idle())
+        pause = pause_s(usual_s, self._settings, is_idle=self.is_idle, watches_nodes=watches_nodes)
         if pause <= usual_s:
             return pause
         self._loops.add(loop)
@@ -57,5 +78,6 @@ class LeaderRest:
 
     def over(self) -> set[str]:
         """End the rest; return the loops that were resting."""
+        self._nudges += 1
         loops, self._loops = self._loops, set()
         return loops

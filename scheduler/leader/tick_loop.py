@@ -63,7 +63,7 @@ class TickLoop:
         if term is None:
             return self._rt.settings.tick_poll_s
         self.stopped.wait(self._pace.owed_s(self._monotonic()))
-        began = self._monotonic()
+        began, looked = self._monotonic(), self.rest.looking()
         with self._state_lock:
             try:
                 left: list[bool] = []
@@ -78,6 +78,7 @@ class TickLoop:
             except Exception:
                 self._state = ClusterState(self._rt.settings)
                 raise
+        looked()
         self._pace.spend(began, ended)
         self._report.count(result)
         if result.placed:

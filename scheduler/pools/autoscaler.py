@@ -47,12 +47,15 @@ class Autoscaler:
         self._idle_since: dict[int, float] = {}
         self._written: dict[PoolId, tuple[tuple[object, ...], float]] = {}
 
-    def step(self, term: Term) -> None:
-        """Bring every pool one step nearer to the size that it should have."""
+    def step(self, term: Term) -> bool:
+        """Bring every pool one step nearer to the size that it should have; return whether there is one that is scaled."""
         drain.stop_overdue(self._rt)
         scaled = self._read(term)
-        if not scaled:
-            return
+        if scaled:
+            self._step(scaled)
+        return bool(scaled)
+
+    def _step(self, scaled: Sequence[ScaledPool]) -> None:
         now = self._monotonic()
         with self._lend_state() as state:
             if not state.now:

@@ -32,6 +32,9 @@ AT_ONCE = 500
 """Schedules of one transaction."""
 
 LONGEST_S, SHORTEST_S = 1.0, 0.02
+QUIET_S = 10.0
+"""The longest pause while no time waits for its turn: who changes a schedule nudges."""
+
 _ACTOR = "schedule"
 
 When = tuple[int, datetime]
@@ -44,9 +47,10 @@ def step(rt: Runtime) -> float:
     while after is not None:
         after = turn(rt, after)
     with rt.db.begin() as tx:
-        following, now = schedules.next_due(tx), schedules.now(tx)
-    left = LONGEST_S if following is None else (following - now).total_seconds()
-    return min(max(left, SHORTEST_S), LONGEST_S)
+        following, now, waits = schedules.next_due(tx), schedules.now(tx), firings.any_waits(tx)
+    longest = LONGEST_S if waits else QUIET_S
+    left = longest if following is None else (following - now).total_seconds()
+    return min(max(left, SHORTEST_S), longest)
 
 
 def turn(rt: Runtime, after: int = 0) -> int | None:

@@ -9,8 +9,20 @@ def test_a_busy_leader_keeps_its_usual_pace() -> None:
 
 
 def test_an_idle_one_rests_but_notices_a_silent_node_in_time() -> None:
-    assert 1.0 < rest.pause_s(1.0, Settings(suspect_s=10.0), is_idle=True) <= 10.0 / 3
-    assert rest.pause_s(1.0, Settings(suspect_s=1.0), is_idle=True) == 1.0
+    assert 1.0 < rest.pause_s(1.0, Settings(suspect_s=10.0), is_idle=True, watches_nodes=True) <= 10.0 / 3
+    assert rest.pause_s(1.0, Settings(suspect_s=1.0), is_idle=True, watches_nodes=True) == 1.0
+    assert rest.pause_s(1.0, Settings(suspect_s=10.0), is_idle=True) > 10.0 / 3
+
+
+def test_nothing_rests_after_a_nudge_until_a_tick_that_began_later_has_looked() -> None:
+    resting = rest.LeaderRest(Settings(), lambda: True)
+    assert resting.pause("scaling", 1.0) > 1.0
+    looked = resting.looking()
+    assert resting.over() == {"scaling"}
+    looked()
+    assert resting.pause("scaling", 1.0) == 1.0
+    resting.looking()()
+    assert resting.pause("scaling", 1.0) > 1.0
 
 
 def test_a_duty_that_is_seldom_anyway_stays_as_it_is() -> None:

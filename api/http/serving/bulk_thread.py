@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from scheduler.jobs import bulk
 from scheduler.runtime import Runtime
 
-LOOK_S = 2.0
+LOOK_S = 10.0
 """How often an idle process looks for operations that another one left behind."""
 
 log = structlog.get_logger()

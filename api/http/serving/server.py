@@ -1,6 +1,7 @@
 """The HTTP server: gunicorn with threads, started from code.
 
-Each worker process makes its own runtime after the fork: connections and threads are never shared between processes.
+Each worker process makes its own runtime after the fork: connections and threads are never shared between processes. What needs
+neither, the modules and the routes, is made before, so that the processes share its memory.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from flask import Flask
+from flask_openapi import OpenAPI
 from gunicorn.app.base import BaseApplication
 
 from api.http.serving import shared_epoch, unprivileged
@@ -129,6 +131,20 @@ def _share_figures(folder: Path, account: UnixAccount | None) -> None:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
 
 
+def _routes() -> OpenAPI:
+    """Return the application without its connections, made by the process that forks the others.
+
+    What is collected counts its visits in every object, and a page that is written to is shared no longer: so what is there now
+    is left alone from here on.
+    """
+    from api.application import bare_app  # noqa: PLC0415 - the folder of figures is named before `telemetry` is imported
+
+    made = bare_app()
+    gc.collect()
+    gc.freeze()
+    return made
+
+
 class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """Gunicorn with our options instead of its command line."""
 
@@ -136,6 +152,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         self._options, self._make = options, make
         sys.argv = sys.argv[:1]  # gunicorn would read our own arguments
         super().__init__()
+        self._bare = _routes()
 
     def load_config(self) -> None:
         for key, value in self._options.items():
@@ -143,9 +160,9 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
                 self.cfg.set(key, value)
 
     def load(self) -> Flask:
-        from api.application import create_app  # noqa: PLC0415 - once per worker process, after the fork
+        from api.application import create_app  # noqa: PLC0415 - imported before the fork, by `_routes`
 
-        made: Flask = create_app(self._make())
+        made: Flask = create_app(self._make(), bare=self._bare)
         # What is there now stays: a collection in the middle of ten thousand jobs need not look at it again.
         gc.collect()
         gc.freeze()

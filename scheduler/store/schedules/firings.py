@@ -50,6 +50,8 @@ class OpenFiring(NamedTuple):
     at_once: int | None
 
 
+_ANY_WAITS = text("SELECT EXISTS (SELECT FROM schedule_firings WHERE outcome = 'WAITING')")
+
 _INSERT = text("""
     INSERT INTO schedule_firings (schedule_id, nominal, kind, outcome, reason, at_once, place)
     SELECT * FROM unnest(CAST(:schedule_id AS bigint[]), CAST(:nominal AS timestamptz[]), CAST(:kind AS text[]),
@@ -149,6 +151,11 @@ _DROP_BACKFILL = text("""
     WHERE schedule_id = :id AND kind = 'BACKFILL' AND outcome = 'WAITING'
     RETURNING nominal
 """)
+
+
+def any_waits(tx: Connection) -> bool:
+    """Tell whether a time of any schedule waits for its turn."""
+    return bool(tx.execute(_ANY_WAITS).scalar_one())
 
 
 def insert(tx: Connection, new: Sequence[NewFiring]) -> set[tuple[int, datetime]]:
