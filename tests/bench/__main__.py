@@ -33,6 +33,7 @@ def _options(asked: argparse.Namespace) -> dict[str, dict[str, Any]]:
         "agreement": {"cases": asked.cases},
         "peers": {**rounds, **({} if asked.jobs is None else {"jobs": asked.jobs})},
         "requests": {**rounds, "profile": asked.profile},
+        "depth": {name: value for name in ("queued", "finished") if (value := getattr(asked, name)) is not None},
     }
 
 
@@ -54,6 +55,10 @@ def main() -> int:
         "--rounds", type=_positive, metavar="N", help="parts peers, requests: so many rounds (default: 5)"
     )
     parser.add_argument("--jobs", type=_positive, metavar="N", help="part peers: so many jobs a round (default: 1000)")
+    parser.add_argument("--queued", type=_positive, metavar="N", help="part depth: jobs that wait (default: 1000000)")
+    parser.add_argument(
+        "--finished", type=_positive, metavar="N", help="part depth: jobs that have ended (default: 10000000)"
+    )
     parser.add_argument(
         "--profile",
         action="store_true",

@@ -58,7 +58,7 @@ FILTERED = {
     "updates": "/jobs/updates/?started=PT3H0M0S",
 }
 MOST_NUMBERS = 9
-START_WITHIN_S = 30.0
+START_WITHIN_S = 120.0
 
 _TYPES = """
     WITH made AS (

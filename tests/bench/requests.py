@@ -38,7 +38,7 @@ CLIENTS, PROCESSES = 8, 2
 ROUNDS, SECONDS = 5, 3.0
 JOBS = 1_000
 TOP = 25
-READY_WITHIN_S = 60.0
+READY_WITHIN_S = 180.0
 _NODE = """
     INSERT INTO nodes (name, pool_id, hostname, boot_id, disk_id, cpus, mem, disk)
     SELECT 'bench', id, 'bench', '', '', 2000, 16000000, 100000000 FROM pools LIMIT 1
