@@ -47,6 +47,7 @@ from api.http.serving.thread_shares import KindOfShare
 from api.http.status import routes as status
 from api.http.tokens import routes as tokens
 from api.http.waiting import parking
+from api.http.workflow_types import routes as workflow_types
 from api.http.workflows import routes as workflows
 from api.http.workspaces import routes as workspaces
 from scheduler import web_addresses
@@ -62,6 +63,7 @@ from scheduler.settings import Settings
 NOUNS = (
     jobs,
     done,
+    workflow_types,
     workflows,
     bulk,
     schedules,

@@ -10,6 +10,7 @@ from typing import Any, cast
 import orjson
 
 from scheduler.documents import Document, JsonValue
+from scheduler.identifiers import JobId
 from scheduler.jobs.new_job import NewJob
 from scheduler.needs.new_needs import NewNeed, NewWire
 from scheduler.rules.job_type.interface import DeclaredInput, Interface
@@ -37,12 +38,21 @@ class GivenInputs:
     of_steps: Mapping[str, Mapping[str, JsonValue]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class BorrowedStep:
+    """A step that an earlier run has done: its job, or the group of its jobs; neither where it was for no value at all."""
+
+    job: JobId | None = None
+    group: int | None = None
+
+
 @dataclass(slots=True)
 class _Needs:
     """The needs of one job as they are gathered: what implies the same need shares it."""
 
     sizes: Mapping[str, int | None]
     steps: Mapping[str, WorkflowStep]
+    borrowed: Mapping[str, BorrowedStep] = field(default_factory=dict)
     found: list[NewNeed] = field(default_factory=list)
     places: dict[str, int] = field(default_factory=dict)
 
@@ -59,6 +69,8 @@ class _Needs:
             if each is not None and base.after is NeedKind.OK and not (base.tolerate or base.tolerate_percent):
                 base = dataclasses.replace(base, tolerate=each.tolerate, tolerate_percent=each.tolerate_percent)
             target: dict[str, Any] = {"group": step} if several else {"job": f"={step}"}
+            if (lent := self.borrowed.get(step)) is not None:
+                target = {"group": lent.group} if several else {"job": lent.job}
             self.found.append(dataclasses.replace(base, **target))
         if wires and not self.found[place].wires:
             self.found[place] = dataclasses.replace(self.found[place], wires=True)
@@ -71,18 +83,26 @@ def build(
     interfaces: Mapping[str, Interface],
     given: GivenInputs,
     common: Mapping[str, Any],
+    borrowed: Mapping[str, BorrowedStep] | None = None,
 ) -> list[StepJob]:
-    """Return the jobs, parents first; `common` are fields of every job, such as its project. What was given has been checked."""
+    """Return the jobs, parents first; `common` are fields of every job, such as its project. What was given has been checked.
+
+    Of the steps that are `borrowed` no job is made: what needs them needs what an earlier run has made.
+    """
+    borrowed = borrowed or {}
     sizes: dict[str, int | None] = {}
     found: list[StepJob] = []
-    others = [name for name, step in definition.steps.items() if not step.is_finally]
+    others = [name for name, step in definition.steps.items() if not step.is_finally and name not in borrowed]
     last = [name for name in ordered if definition.steps[name].is_finally]
     for name in [*(one for one in ordered if one not in set(last)), *last]:
         step = definition.steps[name]
+        if (lent := borrowed.get(name)) is not None:
+            sizes[name] = None if lent.job is not None else 0 if lent.group is None else 1
+            continue
         sizes[name] = _size(step)
         if sizes[name] == 0 and step.for_each is not None and step.for_each.skip_empty:
             sizes[name] = None
-        own = _needs(step, definition.steps, sizes, others if step.is_finally else ())
+        own = _needs(step, _Needs(sizes, definition.steps, borrowed), others if step.is_finally else ())
         made = _jobs(step, sizes[name], own, definition, interfaces.get(name, Interface()), given, common)
         found += [StepJob(name, member, job, step.allow_failure, step.is_finally) for member, job in made]
     return found if definition.max_running is None else _windowed(found, definition.max_running)
@@ -109,11 +129,9 @@ def _size(step: WorkflowStep) -> int | None:
     return len(step.for_each.values) if step.for_each.wire is None else 1
 
 
-def _needs(
-    step: WorkflowStep, steps: Mapping[str, WorkflowStep], sizes: Mapping[str, int | None], others: Sequence[str]
-) -> _Needs:
+def _needs(step: WorkflowStep, own: _Needs, others: Sequence[str]) -> _Needs:
     """Gather what a step needs: what it says, and what its inputs and conditions imply."""
-    own = _Needs(sizes, steps)
+    sizes = own.sizes
     for need in step.needs:
         own.add(
             need.step,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import cast
 
@@ -18,6 +18,7 @@ from scheduler.rules.workflow import checking, reading
 from scheduler.rules.workflow.definition import WorkflowDefinition, WorkflowStep
 from scheduler.rules.workflow.source import DefinitionFaults, DefinitionSource, Place
 from scheduler.store.admin import job_types
+from scheduler.workflows import parsing
 from scheduler.workflows.building import GivenInputs
 
 
@@ -71,8 +72,12 @@ def given(
     parameters: Mapping[str, JsonValue],
     assets: Mapping[str, int | list[int]],
     faults: DefinitionFaults,
+    borrowed: Collection[str] = (),
 ) -> GivenInputs:
-    """Return what is given to a run by what takes it, and note what nothing takes, and required inputs that have no source."""
+    """Return what is given to a run by what takes it, and note what nothing takes, and required inputs that have no source.
+
+    Steps that are `borrowed` take nothing any more.
+    """
     for name in inputs:
         if name not in definition.inputs:
             faults.note(f"inputs.{name}: the workflow has no such input", "inputs")
@@ -88,7 +93,7 @@ def given(
         for address, value in given_values.items():
             _address(part, address, value, definition, interfaces, of_steps, faults)
     for name, step in definition.steps.items():
-        if name in interfaces:
+        if name in interfaces and name not in borrowed:
             _check_sources(step, interfaces[name], of_steps.get(name, {}), values, faults)
     return GivenInputs(values, of_steps)
 
@@ -136,6 +141,13 @@ def part_of(field_name: str | None, step: WorkflowStep) -> Place:
         return ("assets" if step.inputs[name].is_file else "parameters", name)
     words = {"cpus_required": "cpus", "mem_required": "mem", "disk_out_required": "disk", "job_type": "type"}
     return (words.get(head, head),) if head and head != "inputs" else ()
+
+
+def stored(text: str) -> DefinitionSource:
+    """Return a definition as it is kept: the text that it came as, or a document in the form of `as_text`."""
+    if text.startswith("{") and len(text) > parsing.MOST_BYTES // 4:
+        return DefinitionSource(orjson.loads(text))
+    return parsing.parse(text)
 
 
 def as_text(source: DefinitionSource) -> str:

@@ -13,7 +13,8 @@ from scheduler.rules.workflow.state import WorkflowState, state_of, will_fail
 from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.paging import PageWindow, RowPage
-from scheduler.store.workflows import listing, workflows
+from scheduler.store.workflows import events, listing, workflows
+from scheduler.store.workflows.events import WorkflowEvent
 from scheduler.store.workflows.listing import WorkflowFilter
 from scheduler.store.workflows.workflows import (
     ALL_JOBS,
@@ -66,6 +67,13 @@ def jobs(
     with rt.db.begin() as tx:
         one(tx, caller, workflow_id)
         return workflows.jobs(tx, workflow_id, chosen, after=after, limit=limit)
+
+
+def history(rt: Runtime, caller: Caller, workflow_id: int, skipped: int, limit: int) -> tuple[list[WorkflowEvent], int]:
+    """Return what happened to a run as a whole, the oldest first, and how many events there are; raises NotFound."""
+    with rt.db.begin() as tx:
+        one(tx, caller, workflow_id)
+        return events.page(tx, workflow_id, skipped, limit)
 
 
 def culprit(rt: Runtime, caller: Caller, workflow_id: int) -> WorkflowJobRow | None:

@@ -25,6 +25,7 @@ from yaml.events import (
 from scheduler.documents import JsonValue
 from scheduler.errors import InvalidInput
 from scheduler.rules.workflow.source import DefinitionFaults, DefinitionSource, Place
+from scheduler.workflows import json_lines
 
 MOST_BYTES = 2 * 1024 * 1024
 """Longest text of a definition; larger workflows are sent as JSON lines, or use for_each."""
@@ -41,7 +42,12 @@ _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\
 
 
 def parse(text: str) -> DefinitionSource:
-    """Return the values of a text with their places; raises InvalidInput with line and column of what cannot be read."""
+    """Return the values of a text with their places; raises InvalidInput with line and column of what cannot be read.
+
+    A text of several lines whose first is a JSON object by itself is JSON lines: see `json_lines`.
+    """
+    if json_lines.are(text):
+        return json_lines.parse(text)
     if len(text.encode(errors="surrogatepass")) > MOST_BYTES:
         raise InvalidInput(
             f"a definition is at most {MOST_BYTES} bytes of text; use for_each, or send the jobs as JSON lines",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection
 
@@ -30,10 +30,10 @@ from scheduler.store import large_batches
 from scheduler.store.jobs import submissions
 from scheduler.store.jobs.submissions import GroupedJob, Project
 from scheduler.store.needs import changes
-from scheduler.store.workflows import workflows
+from scheduler.store.workflows import events, workflows
 from scheduler.store.workflows.workflows import NewWorkflow
-from scheduler.workflows import building, checking, parsing
-from scheduler.workflows.building import StepJob
+from scheduler.workflows import building, checking, saved
+from scheduler.workflows.building import BorrowedStep, StepJob
 
 MOST_LIVE = 1_000
 """Most live workflows of one project."""
@@ -44,13 +44,14 @@ _PART = 10_000
 
 @dataclass(frozen=True, slots=True)
 class WorkflowRequest:
-    """A workflow to run. `definition` is a text (YAML or JSON) or the document itself.
+    """A workflow to run. `definition` is a text (YAML or JSON) or the document itself; or `type_name` says which saved one, as `name` or `name:2`.
 
     `inputs` are those of the workflow; `parameters` and `assets` those of single steps, by `step.input`: values, and ids of
     files (one, or a list). `key` makes a repeat harmless, `digest` tells whether it is one.
     """
 
-    definition: str | Document
+    definition: str | Document = ""
+    type_name: str | None = None
     name: str | None = None
     project: str | None = None
     inputs: Mapping[str, JsonValue] = field(default_factory=dict)
@@ -62,6 +63,9 @@ class WorkflowRequest:
     key: str | None = None
     digest: bytes = b""
     type_revision_id: int | None = None
+    borrowed: Mapping[str, BorrowedStep] = field(default_factory=dict)
+    """Steps that an earlier run, `rerun_of`, has done."""
+    rerun_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ class CheckedWorkflow:
 def check(rt: Runtime, caller: Caller, request: WorkflowRequest) -> CheckedWorkflow:
     """Return what a request would run; raises InvalidInput with everything that is wrong with it. Writes nothing."""
     project_name = _project(caller, request)
+    request = _named(rt, project_name, request)
     project, checked = _checked(rt, project_name, request)
     with rt.db.begin() as tx:
         _try(tx, rt, project, checked)
@@ -97,6 +102,7 @@ def run(rt: Runtime, caller: Caller, request: WorkflowRequest) -> int:
             before = _known(tx, submit.project_of(tx, project_name).id, request)
         if before is not None:
             return before
+    request = _named(rt, project_name, request)
     project, checked = _checked(rt, project_name, request)
     writer = _JobWriter(rt, caller, project, checked)
     with rt.db.begin() as tx:
@@ -111,6 +117,7 @@ def run(rt: Runtime, caller: Caller, request: WorkflowRequest) -> int:
         large = len(checked.jobs) > _PART
         new = _new(caller, project, request, checked, is_open=large)
         workflow_id = writer.workflow_id = workflows.insert(tx, new)
+        events.write(tx, workflow_id, "RUN", caller.name, _why(request))
         with large_batches.of(tx, len(checked.jobs)):
             first = writer.write(tx, range(min(_PART, len(checked.jobs))))
         _keep_key(tx, project.id, request, first)
@@ -120,20 +127,35 @@ def run(rt: Runtime, caller: Caller, request: WorkflowRequest) -> int:
     return workflow_id
 
 
+def _named(rt: Runtime, project_name: str, request: WorkflowRequest) -> WorkflowRequest:
+    """Return a request for a saved definition with the text of its revision, which the run keeps. Raises InvalidInput."""
+    if request.type_name is None:
+        return request
+    with rt.db.begin() as tx:
+        found = saved.meant(tx, submit.project_of(tx, project_name).id, request.type_name)
+    return replace(request, definition=found.definition, type_revision_id=found.id)
+
+
+def _why(request: WorkflowRequest) -> str | None:
+    return None if request.rerun_of is None else f"a rerun of workflow {request.rerun_of}"
+
+
 def _checked(rt: Runtime, project_name: str, request: WorkflowRequest) -> tuple[Project, CheckedWorkflow]:
     """Return the project, and what a request would run, up to the checks of single jobs.
 
     The jobs of a large one take seconds to make: no transaction is open meanwhile.
     """
     text = request.definition if isinstance(request.definition, str) else ""
-    source = parsing.parse(text) if isinstance(request.definition, str) else DefinitionSource(request.definition)
+    source = checking.stored(text) if isinstance(request.definition, str) else DefinitionSource(request.definition)
     with rt.db.begin() as tx:
         project = submit.project_of(tx, project_name)
         definition, ordered, interfaces = checking.checked(tx, project.id, source)
     faults = DefinitionFaults(source)
-    given = checking.given(definition, interfaces, request.inputs, request.parameters, request.assets, faults)
+    given = checking.given(
+        definition, interfaces, request.inputs, request.parameters, request.assets, faults, request.borrowed
+    )
     faults.raise_all()
-    jobs = building.build(definition, ordered, interfaces, given, _common(project, request))
+    jobs = building.build(definition, ordered, interfaces, given, _common(project, request), request.borrowed)
     if len(jobs) > MOST_JOBS:
         raise InvalidInput(f"a workflow has at most {MOST_JOBS} jobs; this one has {len(jobs)}", field="definition")
     return project, CheckedWorkflow(source, definition, jobs, dict(given.inputs), text)
@@ -151,6 +173,17 @@ def _common(project: Project, request: WorkflowRequest) -> dict[str, Any]:
     if request.held:
         facts |= {"held": True, "hold_reason": "its workflow is held"}
     return {name: value for name, value in facts.items() if value is not None}
+
+
+def _given(request: WorkflowRequest) -> Document:
+    """Return what a rerun of the run has to know beside its inputs."""
+    facts: Document = {
+        "parameters": dict(request.parameters),
+        "assets": cast("Document", dict(request.assets)),
+        "priority": request.priority,
+        "borrowed": [*request.borrowed],
+    }
+    return {name: value for name, value in facts.items() if value not in (None, {}, [])}
 
 
 def _new(
@@ -172,6 +205,8 @@ def _new(
         outputs=outputs,
         labels=request.labels,
         type_revision_id=request.type_revision_id,
+        rerun_of=request.rerun_of,
+        given=_given(request),
         total=len(checked.jobs),
         is_open=is_open,
     )

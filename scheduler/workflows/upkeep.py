@@ -10,7 +10,7 @@ from scheduler.identifiers import JobId
 from scheduler.jobs import cancel
 from scheduler.rules.workflow.state import state_of
 from scheduler.runtime import Runtime
-from scheduler.store.workflows import changes, workflows
+from scheduler.store.workflows import changes, events, workflows
 
 ACTOR = "scheduler"
 CANCELED_AT_ONCE = 1_000
@@ -28,7 +28,8 @@ def finish(tx: Connection, job_ids: Collection[JobId]) -> list[int]:
     """
     ids = workflows.of_jobs(tx, job_ids)
     if ids:
-        changes.revive(tx, ids)
+        for one in changes.revive(tx, ids):
+            events.write(tx, one, "GO_ON", ACTOR, "a job of it began anew")
         _mark(tx, ids)
     return ids
 
@@ -53,8 +54,10 @@ def turn(rt: Runtime) -> int:
                 changes.undo(tx, one.id)
             continue
         if one.is_late and not one.is_canceled:
+            why = f"it was not done within {one.timeout_s} s"
             with rt.db.begin() as tx:
-                workflows.cancel(tx, one.id, ACTOR, f"it was not done within {one.timeout_s} s")
+                workflows.cancel(tx, one.id, ACTOR, why)
+                events.write(tx, one.id, "CANCEL", ACTOR, why)
         cancel_jobs(rt, one.id, with_finally=False, actor=ACTOR, reason="its workflow was cancelled")
         with rt.db.begin() as tx:
             _mark(tx, [one.id])
@@ -78,4 +81,5 @@ def _mark(tx: Connection, ids: Collection[int]) -> None:
         for one, found in workflows.counts(tx, resting).items()
         if not found.counts.live
     ]
-    workflows.mark_ended(tx, [(one, str(state), started, at) for one, state, started, at in ended])
+    marked = workflows.mark_ended(tx, [(one, str(state), started, at) for one, state, started, at in ended])
+    events.write_ends(tx, sorted(marked))

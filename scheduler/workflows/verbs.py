@@ -10,8 +10,8 @@ from scheduler.runtime import Runtime
 from scheduler.store.jobs import jobs
 from scheduler.store.retention import purge
 from scheduler.store.retention.due import ChangedJob
-from scheduler.store.workflows import changes, workflows
-from scheduler.workflows import lookup, upkeep
+from scheduler.store.workflows import changes, events, workflows
+from scheduler.workflows import handlers, lookup, upkeep
 from scheduler.workflows.lookup import ShownWorkflow
 
 _PART = 5_000
@@ -28,6 +28,7 @@ def cancel(rt: Runtime, caller: Caller, workflow_id: int, *, reason: str | None 
         if before.state is not None:
             raise Conflict(f"the workflow has ended: it is {before.state}")
         workflows.cancel(tx, workflow_id, caller.name, reason)
+        events.write(tx, workflow_id, "CANCEL", caller.name, reason)
     why = reason or "its workflow was cancelled"
     upkeep.cancel_jobs(rt, workflow_id, with_finally=before.is_canceled, actor=caller.name, reason=why)
     rt.nudge("tick")
@@ -37,16 +38,20 @@ def cancel(rt: Runtime, caller: Caller, workflow_id: int, *, reason: str | None 
 def restart(rt: Runtime, caller: Caller, workflow_id: int, *, reason: str | None = None) -> ShownWorkflow:
     """Begin anew what failed or was cancelled, and with it what that blocked; what is COMPLETED stays. Return the run.
 
-    Raises NotFound, Conflict where nothing failed and nothing was cancelled.
+    What follows an end, whichever, or a failure, and has run already, gets a fresh copy that takes its place. Raises NotFound, Conflict where nothing failed and nothing was cancelled.
     """
     with rt.db.begin() as tx:
-        lookup.one(tx, caller, workflow_id)
+        row = lookup.one(tx, caller, workflow_id)
         changes.lock(tx, workflow_id)
         wanted = changes.to_restart(tx, workflow_id)
         if not wanted:
             raise Conflict("nothing of the workflow failed or was cancelled: there is nothing to restart")
         changes.reopen(tx, workflow_id)
-        renew(tx, list(jobs.lock(tx, wanted).values()), actor=caller.name, reason=reason)
+        events.write(tx, workflow_id, "RESTART", caller.name, reason)
+        handled = handlers.to_copy(tx, row)
+        begun = set(wanted) - set(handled)
+        renew(tx, list(jobs.lock(tx, sorted(begun)).values()), actor=caller.name, reason=reason)
+        handlers.copy(tx, row, handled)
     rt.nudge("tick")
     return lookup.get(rt, caller, workflow_id)
 
@@ -56,6 +61,7 @@ def hold(rt: Runtime, caller: Caller, workflow_id: int, *, held: bool, reason: s
     with rt.db.begin() as tx:
         lookup.one(tx, caller, workflow_id)
         changes.hold(tx, workflow_id, held=held)
+        events.write(tx, workflow_id, "HOLD" if held else "RELEASE", caller.name, reason)
     after = 0
     while True:
         with rt.db.begin() as tx:

@@ -26,8 +26,10 @@ class WorkflowsEndpoint:
 
     _transport: Transport
 
-    def run(self, definition: str | Mapping[str, object], *, key: str | None = None, **given: object) -> JsonObject:
-        """Run a workflow and return it. `definition` is a text (YAML or JSON) or a document.
+    def run(
+        self, definition: str | Mapping[str, object] | None = None, *, key: str | None = None, **given: object
+    ) -> JsonObject:
+        """Run a workflow and return it. `definition` is a text (YAML, JSON, JSON lines) or a document; or `type` names a saved one.
 
         Further words are fields of the body: `inputs`, `parameters` and `assets` (by `job.input`), `name`, `project`, `labels`.
         Safe against broken connections: it is run once. Raises InvalidRequest with everything that is wrong with it.
@@ -36,7 +38,7 @@ class WorkflowsEndpoint:
         body = _body(definition, given)
         return self._transport.json(Call("POST", "/workflows/", body=body, headers=headers, repeatable=True))
 
-    def check(self, definition: str | Mapping[str, object], **given: object) -> JsonObject:
+    def check(self, definition: str | Mapping[str, object] | None = None, **given: object) -> JsonObject:
         """Check a workflow as a run would, and return its jobs in order with a drawing. Raises InvalidRequest likewise."""
         body = _body(definition, given)
         return self._transport.json(Call("POST", "/workflows/validate/", body=body, repeatable=True))
@@ -47,8 +49,11 @@ class WorkflowsEndpoint:
 
     def list(self, *, limit: int | None = None, **filters: Filter) -> Iterator[JsonObject]:
         """Yield workflows page by page; filters as in the API (`state=["RUNNING"]`, `label="run:7"`)."""
-        path: str | None = "/workflows/"
-        params: Sequence[tuple[str, str]] = paging.params(filters)
+        return self._every("/workflows/", paging.params(filters), limit)
+
+    def _every(self, first: str, given: Sequence[tuple[str, str]], limit: int | None) -> Iterator[JsonObject]:
+        path: str | None = first
+        params: Sequence[tuple[str, str]] = given
         left = limit
         while path is not None and left != 0:
             page = self._transport.json(Call("GET", path, params=params))
@@ -81,6 +86,48 @@ class WorkflowsEndpoint:
         """Begin anew what failed or was cancelled; what is COMPLETED stays. Raises Conflict where there is nothing to restart."""
         return self._act(workflow_id, "restart", {"reason": reason} if reason else {})
 
+    def rerun(self, workflow_id: int, steps: Sequence[str], *, key: str | None = None, **given: object) -> JsonObject:
+        """Make a new run from these jobs on, which borrows what comes before them, and return it; nothing of the old run changes.
+
+        Further words are fields of the body: `inputs`, `parameters` and `assets` that differ, `revision`, `name`, `labels`. It is
+        made once, like a run. Raises InvalidRequest, Conflict where something that would be borrowed has not ended well or is deleted.
+        """
+        headers = {"Idempotency-Key": key or str(uuid.uuid4())}
+        body = {"from": list(steps), **_said(given)}
+        call = Call("POST", f"/workflows/{workflow_id}/rerun/", body=body, headers=headers, repeatable=True)
+        return self._transport.json(call)
+
+    def events(self, workflow_id: int, *, limit: int | None = None) -> Iterator[JsonObject]:
+        """Yield what happened to a workflow as a whole, the oldest first. Raises NotFound."""
+        return self._every(f"/workflows/{workflow_id}/events/", (), limit)
+
+    def save(self, name: str, definition: str | Mapping[str, object], *, project: str | None = None) -> JsonObject:
+        """Save a definition under a name, or a new revision of it where there is one, and return it. Raises InvalidRequest."""
+        body = _body(definition, {})
+        own = {"project": project} if project is not None else {}
+        found = [one for one in self.types(name=name, archived=False) if project in {None, one["project"]}]
+        if found:
+            call = Call("POST", f"/workflow-types/{found[0]['id']}/revisions/", body=body, repeatable=True)
+            return self._transport.json(call)
+        return self._transport.json(Call("POST", "/workflow-types/", body={"name": name, **own, **body}))
+
+    def types(self, *, limit: int | None = None, **filters: Filter) -> Iterator[JsonObject]:
+        """Yield saved definitions by name, without their texts; `archived=True` for all."""
+        return self._every("/workflow-types/", paging.params(filters), limit)
+
+    def type(self, type_id: int, revision: int | None = None) -> JsonObject:
+        """Return a saved definition with the text of a revision, by default the newest. Raises NotFound."""
+        which = "" if revision is None else f"revisions/{revision}/"
+        return self._transport.json(Call("GET", f"/workflow-types/{type_id}/{which}"))
+
+    def revisions(self, type_id: int, *, limit: int | None = None) -> Iterator[JsonObject]:
+        """Yield the revisions of a saved definition, the newest first. Raises NotFound."""
+        return self._every(f"/workflow-types/{type_id}/revisions/", (), limit)
+
+    def archive(self, type_id: int) -> None:
+        """Let nobody run a saved definition any more; its runs and revisions stay. Raises NotFound."""
+        self._transport.send(Call("DELETE", f"/workflow-types/{type_id}/"))
+
     def hold(self, workflow_id: int, *, held: bool = True, reason: str | None = None) -> JsonObject:
         """Hold all jobs that have not started, or release them."""
         return self._act(workflow_id, "hold", {"held": held, **({"reason": reason} if reason else {})})
@@ -110,6 +157,10 @@ class WorkflowsEndpoint:
         return self._transport.json(Call("POST", f"/workflows/{workflow_id}/{verb}/", body=dict(body)))
 
 
-def _body(definition: str | Mapping[str, object], given: Mapping[str, object]) -> JsonObject:
-    said = {name: value for name, value in given.items() if value is not None and value != {}}
-    return {"definition": definition if isinstance(definition, str) else dict(definition), **said}
+def _body(definition: str | Mapping[str, object] | None, given: Mapping[str, object]) -> JsonObject:
+    text = definition if definition is None or isinstance(definition, str) else dict(definition)
+    return {**({} if text is None else {"definition": text}), **_said(given)}
+
+
+def _said(given: Mapping[str, object]) -> JsonObject:
+    return {name: value for name, value in given.items() if value is not None and value != {}}

@@ -44,7 +44,12 @@ OF_ONE_THING = {
     "workflow": {
         "GET /workflows/<id:workflow_id>/", "DELETE /workflows/<id:workflow_id>/", "GET /workflows/<id:workflow_id>/graph/",
         "GET /workflows/<id:workflow_id>/jobs/", "POST /workflows/<id:workflow_id>/cancel/", "POST /workflows/<id:workflow_id>/hold/",
-        "POST /workflows/<id:workflow_id>/restart/",
+        "POST /workflows/<id:workflow_id>/restart/", "POST /workflows/<id:workflow_id>/rerun/", "GET /workflows/<id:workflow_id>/events/",
+    },
+    "workflow type": {
+        "GET /workflow-types/<id:workflow_type_id>/", "DELETE /workflow-types/<id:workflow_type_id>/",
+        "GET /workflow-types/<id:workflow_type_id>/revisions/", "POST /workflow-types/<id:workflow_type_id>/revisions/",
+        "GET /workflow-types/<id:workflow_type_id>/revisions/<id:revision_num>/",
     },
     "job type": {
         "GET /job-types/<id:job_type_id>/", "PATCH /job-types/<id:job_type_id>/", "GET /job-types/<id:job_type_id>/revisions/",
@@ -73,7 +78,7 @@ OF_ONE_THING = {
 LISTS = {
     "GET /jobs/", "GET /jobs/updates/", "GET /jobs/changes/", "GET /jobs/executions/", "GET /job-executions/", "GET /job-types/",
     "GET /job-types/status/", "GET /job-types/running/", "GET /files/", "GET /errors/", "GET /admin/tokens/",
-    "GET /admin/projects/", "GET /data-sets/", "GET /schedules/", "GET /workflows/", "GET /operations/",
+    "GET /admin/projects/", "GET /data-sets/", "GET /schedules/", "GET /workflows/", "GET /operations/", "GET /workflow-types/",
 }  # fmt: skip
 """Lists of things that projects own: nothing of another project is in them."""
 
@@ -88,6 +93,7 @@ MADE = {
     "POST /data-sets/": {"name": "new", "grid": GRID},
     "POST /schedules/": {"name": "new", "cron": "@daily", "job": {"command": ["true"]}},
     "POST /workflows/": {"definition": WORKFLOW},
+    "POST /workflow-types/": {"name": "new", "definition": WORKFLOW},
     "POST /workflows/validate/": {"definition": WORKFLOW},
 }
 """Routes that make something in a project: none is made in another one, and without a word it is the caller's own."""
@@ -221,8 +227,9 @@ class Things:
         own = api.as_(f"{owner} admin" if owner else "admin")
         schedule = own.post("/schedules/", {"name": named, "cron": "@daily", "job": {"command": ["true"]}}).json
         workflow = own.post("/workflows/", {"definition": WORKFLOW, "name": named}).json
+        kept = own.post("/workflow-types/", {"name": named, "definition": WORKFLOW}).json
         return {
-            "schedule_id": schedule["id"], "workflow_id": workflow["id"],
+            "workflow_type_id": kept["id"], "schedule_id": schedule["id"], "workflow_id": workflow["id"],
             "data_set_id": data_set, "number": 1, "job_id": job["id"], "execution_id": execution, "file_id": file["id"], "job_type_id": kind["id"], "type_name": named,
             "version": "1.0", "error_id": error["id"], "token_id": token["id"], "operation_id": operation["id"], "secret": "s",
         }  # fmt: skip
@@ -243,6 +250,8 @@ BODIES = {
     "POST /workflows/<id:workflow_id>/cancel/": {},
     "POST /workflows/<id:workflow_id>/restart/": {},
     "POST /workflows/<id:workflow_id>/hold/": {"held": False},
+    "POST /workflows/<id:workflow_id>/rerun/": {"from": ["one"]},
+    "POST /workflow-types/<id:workflow_type_id>/revisions/": {"definition": WORKFLOW},
     "POST /jobs/<id:job_id>/done/": {"reason": "it is"},
     "PATCH /admin/projects/<name>/": {"title": "Changed"},
     "POST /admin/projects/<name>/secrets/": {"name": "s", "value": "w"},

@@ -10,6 +10,7 @@ from flask import g, request
 from api.http import paging
 from api.http.answers import Answer
 from api.http.jobs.schema import IdempotencyHeader
+from api.http.paging import PageQuery
 from api.http.routing import ApiCall, Routes
 from api.http.workflows import view
 from api.http.workflows.schema import (
@@ -17,19 +18,23 @@ from api.http.workflows.schema import (
     GraphView,
     HoldWorkflowBody,
     ReasonBody,
+    RerunBody,
     WorkflowBody,
+    WorkflowEventList,
     WorkflowJobs,
     WorkflowJobsQuery,
     WorkflowList,
     WorkflowListQuery,
     WorkflowView,
 )
+from scheduler.documents import JsonValue
 from scheduler.errors import InvalidInput
 from scheduler.identity import Role
 from scheduler.store.workflows import listing
 from scheduler.store.workflows.listing import WorkflowFilter
 from scheduler.store.workflows.workflows import WorkflowJobFilter
-from scheduler.workflows import graph, lookup, running, verbs
+from scheduler.workflows import graph, lookup, rerun, running, verbs
+from scheduler.workflows.rerun import RerunRequest
 from scheduler.workflows.running import WorkflowRequest
 
 routes = Routes("workflows")
@@ -116,6 +121,41 @@ def restart_workflow(call: ApiCall, workflow_id: int, body: ReasonBody) -> Workf
     return _detail(call, workflow_id)
 
 
+@routes.post(
+    "/workflows/<id:workflow_id>/rerun/",
+    role=Role.SUBMITTER,
+    body_limit=lambda rt: rt.settings.max_jobs_body,
+    headers=IdempotencyHeader,
+    answers={201: WorkflowView},
+)
+def rerun_workflow(call: ApiCall, workflow_id: int, body: RerunBody) -> Answer[WorkflowView]:
+    """Make a new run from these jobs on, which borrows what comes before them; nothing of the old run changes.
+
+    409 where a job that would be borrowed has not ended well, or something that it made is deleted.
+    """
+    asked = RerunRequest(
+        body.steps,
+        body.inputs or {},
+        body.parameters or {},
+        body.assets or {},
+        revision=body.revision,
+        name=body.name,
+        labels=body.labels,
+        key=_key(),
+        digest=_digest({"rerun_of": workflow_id, "body": g.body}),
+    )
+    made = rerun.rerun(call.rt, call.caller, workflow_id, asked)
+    return Answer(_detail(call, made), 201, {"Location": f"{request.url_root}workflows/{made}/"})
+
+
+@routes.get("/workflows/<id:workflow_id>/events/", role=Role.VIEWER, answers={200: WorkflowEventList})
+def list_workflow_events(call: ApiCall, workflow_id: int, query: PageQuery) -> WorkflowEventList:
+    """What happened to a workflow as a whole, the oldest first: when, by whom, why, and how it ended."""
+    skipped = paging.first_of(query)
+    rows, count = lookup.history(call.rt, call.caller, workflow_id, skipped, query.page_size)
+    return paging.numbered(query, [view.event(row) for row in rows], count)
+
+
 @routes.post("/workflows/<id:workflow_id>/hold/", role=Role.OPERATOR, answers={200: WorkflowView})
 def hold_workflow(call: ApiCall, workflow_id: int, body: HoldWorkflowBody) -> WorkflowView:
     """Hold all jobs that have not started, or release them."""
@@ -129,7 +169,8 @@ def _detail(call: ApiCall, workflow_id: int) -> WorkflowView:
 
 def _asked(body: WorkflowBody, key: str | None) -> WorkflowRequest:
     return WorkflowRequest(
-        definition=body.definition,
+        definition=body.definition or "",
+        type_name=body.type,
         name=body.name,
         project=body.project,
         inputs=body.inputs or {},
@@ -139,8 +180,12 @@ def _asked(body: WorkflowBody, key: str | None) -> WorkflowRequest:
         priority=body.priority,
         held=body.held,
         key=key,
-        digest=hashlib.sha256(orjson.dumps(g.body, option=orjson.OPT_SORT_KEYS)).digest(),
+        digest=_digest(g.body),
     )
+
+
+def _digest(sent: JsonValue) -> bytes:
+    return hashlib.sha256(orjson.dumps(sent, option=orjson.OPT_SORT_KEYS)).digest()
 
 
 def _key() -> str | None:

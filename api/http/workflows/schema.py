@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from typing_extensions import TypedDict
 
 from api.http.jobs.schema import Labels, StatusWord
 from api.http.paging import OrderedQuery
 from api.http.schema.answers import ListOf
 from api.http.schema.fields import LEFT_OUT, Body, Digits, Id, Priority, Query, QueryId, Reason, Title, Uuid, Word
+from api.http.workflow_types.schema import Definition
 from scheduler.rules.workflow.state import WorkflowState
 
 StateWord = Literal["PENDING", "RUNNING", "FAILED", "CANCELED", "COMPLETED"]
@@ -23,17 +24,12 @@ Address = Annotated[str, StringConstraints(min_length=3, max_length=257)]
 _EXAMPLE = "jobs:\n  split: {command: [split, airports.csv]}\n  merge: {command: [merge], needs: [split]}\n"
 
 
-class WorkflowBody(Body):
-    """A workflow to run: its definition as a text (YAML 1.2 or JSON) or as JSON itself, and what is given to it."""
+TypeAndRevision = Annotated[str, StringConstraints(min_length=1, max_length=140, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(?::[0-9]{1,9})?$")]  # fmt: skip
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"definition": _EXAMPLE, "labels": {"run": "7"}}]})
 
-    definition: Annotated[
-        Annotated[str, StringConstraints(max_length=4_000_000)] | dict[str, Any],
-        Field(description="see docs/workflows.md; every error is told at once, of a text by line and column"),
-    ]
-    name: Annotated[Title, StringConstraints(min_length=1)] = LEFT_OUT
-    project: Word = LEFT_OUT
+class GivenFields(Body):
+    """What is given to a run."""
+
     inputs: Annotated[
         dict[Annotated[str, StringConstraints(max_length=128)], Any],
         Field(description="those of the workflow, by name"),
@@ -42,9 +38,49 @@ class WorkflowBody(Body):
     assets: Annotated[
         dict[Address, Id | list[Id]], Field(description="files for inputs of single jobs, by job.input")
     ] = LEFT_OUT
+    name: Annotated[Title, StringConstraints(min_length=1)] = LEFT_OUT
     labels: Labels = LEFT_OUT
+
+
+class WorkflowBody(GivenFields):
+    """A workflow to run, and what is given to it: a definition as a text (YAML 1.2, JSON, JSON lines) or as JSON itself, or the name of a saved one."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": ["definition"]}, {"required": ["type"]}],
+            "examples": [{"definition": _EXAMPLE, "labels": {"run": "7"}}, {"type": "airports:2"}],
+        }
+    )
+
+    definition: Definition = LEFT_OUT
+    type: Annotated[
+        TypeAndRevision, Field(description="a saved definition: its name, or name:2 for one of its revisions")
+    ] = LEFT_OUT
+    project: Word = LEFT_OUT
     priority: Priority = LEFT_OUT
     held: bool = False
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> WorkflowBody:
+        if (self.definition is None) == (self.type is None):
+            raise ValueError("give either a definition, or the type of a saved one")
+        return self
+
+
+class RerunBody(GivenFields):
+    """From which jobs on a run is made anew, and what is given to it otherwise than the first time."""
+
+    model_config = ConfigDict(
+        populate_by_name=False, json_schema_extra={"examples": [{"from": ["merge"], "parameters": {"merge.limit": 10}}]}
+    )
+
+    steps: Annotated[
+        list[Annotated[str, StringConstraints(min_length=1, max_length=128)]],
+        Field(alias="from", min_length=1, max_length=5_000, description="what comes before these jobs is borrowed"),
+    ]
+    revision: Annotated[int, Field(ge=1, le=2**31 - 1, description="of its saved definition, instead of its own")] = (
+        LEFT_OUT
+    )
 
 
 class ReasonBody(Body):
@@ -101,6 +137,9 @@ class WorkflowInList(TypedDict):
     name: str | None
     project: str
     state: StateWord
+    type: Annotated[str | None, Field(description="the saved definition that it was run from")]
+    revision: Annotated[int | None, Field(description="of that: it stays, whatever is saved later")]
+    rerun_of: Annotated[int | None, Field(description="the run whose results it borrows")]
     will_fail: Annotated[bool, Field(description="it still runs, and cannot end well unless somebody repairs it")]
     percent: Annotated[float, Field(description="of its jobs that have ended")]
     counts: WorkflowCountsView
@@ -133,6 +172,7 @@ class WorkflowView(WorkflowInList):
     definition: Annotated[str, Field(description="as it was when it was run")]
     inputs: dict[str, Any]
     outputs: Annotated[dict[str, Any], Field(description="which output of which job each of its own is")]
+    borrowed: Annotated[list[str], Field(description="jobs that an earlier run has done, and that it has none of")]
     culprit: CulpritView | None
 
 
@@ -153,6 +193,7 @@ class WorkflowJobView(TypedDict):
     is_skipped: bool
     allow_failure: bool
     is_finally: bool
+    superseded_by: Annotated[int | None, Field(description="the fresh copy that has taken its place at a restart")]
     error: str | None
     message: str | None
     started: datetime | None
@@ -164,6 +205,22 @@ class WorkflowJobs(TypedDict):
 
     results: list[WorkflowJobView]
     next_after: int | None
+
+
+class WorkflowEventView(TypedDict):
+    """What happened to a workflow as a whole; `state` is that in which it ended."""
+
+    event: Literal["RUN", "CANCEL", "RESTART", "HOLD", "RELEASE", "GO_ON", "END"]
+    state: StateWord | None
+    actor: str | None
+    reason: str | None
+    at: datetime
+
+
+class WorkflowEventList(ListOf):
+    """A page of events of a workflow, the oldest first."""
+
+    results: list[WorkflowEventView]
 
 
 class BoxView(TypedDict):

@@ -11,12 +11,14 @@ from api.http.workflows.schema import (
     GraphView,
     StateWord,
     WorkflowCountsView,
+    WorkflowEventView,
     WorkflowInList,
     WorkflowJobView,
     WorkflowView,
 )
 from scheduler.rules.workflow import layout
 from scheduler.rules.workflow.layout import WorkflowBox
+from scheduler.store.workflows.events import WorkflowEvent
 from scheduler.store.workflows.workflows import WorkflowJobRow
 from scheduler.workflows.graph import NOT_RUN, BoxJobs, DrawnWorkflow, of_definition
 from scheduler.workflows.lookup import ShownWorkflow
@@ -35,6 +37,9 @@ def entry(found: ShownWorkflow) -> WorkflowInList:
         "name": row.name,
         "project": row.project,
         "state": cast("StateWord", str(found.state)),
+        "type": row.type_name,
+        "revision": row.type_revision,
+        "rerun_of": row.rerun_of,
         "will_fail": found.will_fail,
         "percent": round(100 * ended / counts.total, 1) if counts.total else 100.0,
         "counts": cast(
@@ -63,6 +68,7 @@ def detail(found: ShownWorkflow, culprit: WorkflowJobRow | None) -> WorkflowView
         "definition": row.definition,
         "inputs": row.inputs,
         "outputs": row.outputs,
+        "borrowed": row.borrowed or [],
         "culprit": None if culprit is None else _culprit(culprit),
     }
 
@@ -78,11 +84,17 @@ def job(row: WorkflowJobRow) -> WorkflowJobView:
         "is_skipped": row.is_skipped,
         "allow_failure": row.allow_failure,
         "is_finally": row.is_finally,
+        "superseded_by": row.superseded_by,
         "error": row.error,
         "message": row.message,
         "started": row.started,
         "ended": row.ended,
     }
+
+
+def event(row: WorkflowEvent) -> WorkflowEventView:
+    """Return an event of a workflow."""
+    return cast("WorkflowEventView", row._asdict())
 
 
 def graph(drawn: DrawnWorkflow) -> GraphView:

@@ -62,8 +62,12 @@ class _DefinitionReading(DefinitionValues):
         if not isinstance(jobs, dict) or not jobs:
             self.faults.note("jobs must be a map of at least one job by its name", "jobs")
             jobs = {}
-        if len(jobs) > MOST_WRITTEN_OUT:
-            self.faults.note(f"at most {MOST_WRITTEN_OUT} jobs are written out; use for_each, or JSON lines", "jobs")
+        most = MOST_JOBS if self.source.is_lines else MOST_WRITTEN_OUT
+        if len(jobs) > most:
+            self.faults.note(
+                f"at most {most} jobs are written out; use for_each{'' if self.source.is_lines else ', or JSON lines'}",
+                "jobs",
+            )
             jobs = {}
         steps = {name: self._step(name, body, ("jobs", name)) for name, body in jobs.items()}
         limits = self.map(top.get("limits"), ("limits",))

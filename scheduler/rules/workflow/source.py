@@ -23,6 +23,8 @@ class DefinitionSource:
     value: JsonValue
     marks: Mapping[Place, tuple[int, int]] = field(default_factory=dict)
     written: Mapping[Place, str] = field(default_factory=dict)
+    is_lines: bool = False
+    """It came as JSON lines, which may be many."""
 
     def where(self, place: Place) -> str:
         """Return the words for a place: `line 4, column 7` if that is known."""

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, Text, UniqueConstraint, Uuid, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
 
 from scheduler.rules.workflow.definition import FailurePolicy
 from scheduler.rules.workflow.state import FINAL_WORKFLOW
@@ -29,6 +41,8 @@ workflows = Table(
     Column("timeout_s", Integer),
     Column("definition", Text, nullable=False, server_default=""),
     document("inputs"),
+    # What else it was given (`parameters`, `assets`, `priority`), and which steps it `borrowed`.
+    document("given"),
     document("outputs"),
     document("labels", default=None),
     Column("created_by", BigInteger),
@@ -62,6 +76,20 @@ workflow_jobs = Table(
     Column("superseded_by", BigInteger),
 )
 Index("workflow_jobs_step", workflow_jobs.c.workflow_id, workflow_jobs.c.step, workflow_jobs.c.member)
+
+# What happened to a run as a whole.
+workflow_events = Table(
+    "workflow_events",
+    metadata,
+    identity(),
+    Column("workflow_id", BigInteger, ForeignKey("workflows.id", ondelete="CASCADE"), nullable=False),
+    Column("event", Text, nullable=False),
+    Column("state", Text),
+    Column("actor", Text),
+    Column("reason", Text),
+    moment("at", now=True),
+)
+Index("workflow_events_workflow", workflow_events.c.workflow_id, workflow_events.c.id)
 
 workflow_types = Table(
     "workflow_types",

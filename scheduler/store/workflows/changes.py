@@ -20,6 +20,7 @@ _REVIVE = text("""
       AND EXISTS (
           SELECT FROM jobs j WHERE j.workflow_id = w.id
           AND (j.status IN ('PENDING_UPLOAD', 'PENDING', 'QUEUED', 'RUNNING')) IS TRUE)
+    RETURNING w.id
 """)
 
 _REOPEN = text("""
@@ -134,10 +135,9 @@ def lock(tx: Connection, workflow_id: int) -> LockedWorkflow:
     return records.read_one(LockedWorkflow, tx.execute(_LOCK, {"id": workflow_id}))
 
 
-def revive(tx: Connection, ids: Collection[int]) -> None:
-    """Let those of these runs be live again of which a job is."""
-    if ids:
-        tx.execute(_REVIVE, {"ids": sorted(ids)})
+def revive(tx: Connection, ids: Collection[int]) -> list[int]:
+    """Let those of these runs be live again of which a job is; return which were not."""
+    return list(tx.execute(_REVIVE, {"ids": sorted(ids)}).scalars()) if ids else []
 
 
 def reopen(tx: Connection, workflow_id: int) -> None:

@@ -26,6 +26,7 @@ _ELSEWHERE = {
     "type_revision": "r.revision_num",
     "created_by": "k.name",
     "definition": "''",
+    "borrowed": "w.given -> 'borrowed'",
 }
 _COLUMNS = ", ".join(f"{_ELSEWHERE.get(name, f'w.{name}')} AS {name}" for name in WorkflowRow._fields)
 

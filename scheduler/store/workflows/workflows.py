@@ -32,6 +32,7 @@ class NewWorkflow:
     type_revision_id: int | None = None
     rerun_of: int | None = None
     parent_job_id: int | None = None
+    given: Document = field(default_factory=dict)
     total: int = 0
     is_open: bool = False
 
@@ -49,6 +50,7 @@ class WorkflowRow(NamedTuple):
     type_revision: int | None
     rerun_of: int | None
     parent_job_id: int | None
+    borrowed: list[str] | None
     is_held: bool
     on_failure: str
     timeout_s: int | None
@@ -97,9 +99,9 @@ ALL_JOBS = WorkflowJobFilter()
 
 _INSERT = text("""
     INSERT INTO workflows (project_id, created_by, name, definition, on_failure, timeout_s, inputs, outputs, labels,
-                           type_revision_id, rerun_of, parent_job_id, total, is_open)
+                           type_revision_id, rerun_of, parent_job_id, given, total, is_open)
     VALUES (:project_id, :created_by, :name, :definition, :on_failure, :timeout_s, CAST(:inputs AS jsonb),
-            CAST(:outputs AS jsonb), CAST(:labels AS jsonb), :type_revision_id, :rerun_of, :parent_job_id, :total, :is_open)
+            CAST(:outputs AS jsonb), CAST(:labels AS jsonb), :type_revision_id, :rerun_of, :parent_job_id, CAST(:given AS jsonb), :total, :is_open)
     RETURNING id
 """)
 
@@ -117,7 +119,7 @@ _OPEN = text("UPDATE workflows SET is_open = false, created = now() WHERE id = :
 
 _COLUMNS = """
     w.id, CAST(w.uuid AS text) AS uuid, w.project_id, p.name AS project, w.name, w.state, t.name AS type_name,
-    r.revision_num AS type_revision, w.rerun_of, w.parent_job_id, w.is_held, w.on_failure, w.timeout_s, w.definition,
+    r.revision_num AS type_revision, w.rerun_of, w.parent_job_id, w.given -> 'borrowed' AS borrowed, w.is_held, w.on_failure, w.timeout_s, w.definition,
     w.inputs, w.outputs, w.labels, w.total, k.name AS created_by, w.canceled, w.canceled_by, w.cancel_reason,
     w.created, w.started, w.ended, w.last_modified
 """
@@ -241,7 +243,7 @@ NO_JOBS = CountsRow(WorkflowCounts(), None, None)
 def insert(tx: Connection, new: NewWorkflow) -> int:
     """Insert a run and return its id; its jobs follow."""
     facts = {name: getattr(new, name) for name in NewWorkflow.__slots__}
-    for name in ("inputs", "outputs", "labels"):
+    for name in ("inputs", "outputs", "labels", "given"):
         facts[name] = None if facts[name] is None else orjson.dumps(facts[name]).decode()
     return int(tx.execute(_INSERT, facts).scalar_one())
 

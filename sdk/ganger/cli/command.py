@@ -49,7 +49,7 @@ OURS = (
     Command("cancel", "ganger.cli.jobs.cancel:cancel", JOBS),
     Command("requeue", "ganger.cli.jobs.requeue:requeue", JOBS),
     Command("done", "ganger.cli.jobs.done:done", JOBS),
-    Command("workflow", "ganger.cli.workflows.commands:workflow", JOBS),
+    Command("workflow", "ganger.cli.workflows.group:workflow", JOBS),
     Command("schedule", "ganger.cli.schedules.commands:schedule", JOBS),
     Command("hold", "ganger.cli.jobs.hold:hold", JOBS),
     Command("release", "ganger.cli.jobs.hold:release", JOBS),

@@ -40,14 +40,18 @@ Parameters: TypeAlias = Annotated[
 Assets: TypeAlias = Annotated[
     list[str] | None, typer.Option("--asset", "-a", help="JOB.INPUT=@PATH to send a file, or =ID of one that is there.")
 ]
+Wait: TypeAlias = Annotated[bool, typer.Option("--wait", "-w", help="Wait for the end; exit 1 unless it completed.")]
 Why: TypeAlias = Annotated[str | None, typer.Option("--reason", help="Why, for the others.")]
 
 
 @workflow.command("run")
 @expanded
 def run(
-    file: DefinitionFile,
+    file: Annotated[str | None, typer.Argument(metavar="[FILE]", help="The definition; - is standard input.")] = None,
     *,
+    kind: Annotated[
+        str | None, typer.Option("--type", help="A saved definition instead: NAME, or NAME:2 for a revision of it.")
+    ] = None,
     given: Inputs = None,
     parameter: Parameters = None,
     asset: Assets = None,
@@ -55,21 +59,26 @@ def run(
     label: Annotated[list[str] | None, typer.Option(help="KEY=VALUE to find it by.")] = None,
     project: Annotated[str | None, typer.Option(help="The project it belongs to.")] = None,
     key: Annotated[str | None, typer.Option(help="Idempotency key: the same key runs it only once.")] = None,
-    wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait for the end; exit 1 unless it completed.")] = False,
+    wait: Wait = False,
     as_json: Json = False,
     connection: Connection,
 ) -> None:
     """Run a workflow: all its jobs are made, or none, and everything that is wrong with it is told at once.
 
     [bold]ganger workflow run airports.yaml --asset split.places=@airports.csv --wait[/]
+
+    [bold]ganger workflow run --type airports:2[/]
     """
+    if (file is None) == (kind is None):
+        raise UsageError("give the FILE of a definition, or with --type the name of a saved one")
     with connection.client(patience_s=SUBMIT_PATIENCE_S) as api:
         made = api.workflows.run(
-            _text(file),
+            None if file is None else definition_text(file),
+            type=kind,
             key=key,
-            inputs=_inputs(api, given, project),
-            parameters=_values(parameter, "--param"),
-            assets=_files(api, asset, project),
+            inputs=given_inputs(api, given, project),
+            parameters=given_values(parameter, "--param"),
+            assets=given_files(api, asset, project),
             name=name,
             labels=pairs(label or [], "--label"),
             project=project,
@@ -81,7 +90,7 @@ def run(
         if as_json:
             screen.document(ended)
         else:
-            _tell_end(api, ended)
+            tell_end(api, ended)
     raise typer.Exit(0 if ended["state"] == "COMPLETED" else FAILED)
 
 
@@ -103,10 +112,10 @@ def check(
     """
     with connection.client() as api:
         found = api.workflows.check(
-            _text(file),
-            inputs=_inputs(api, given, project),
-            parameters=_values(parameter, "--param"),
-            assets=_files(api, asset, project),
+            definition_text(file),
+            inputs=given_inputs(api, given, project),
+            parameters=given_values(parameter, "--param"),
+            assets=given_files(api, asset, project),
             project=project,
         )
     if as_json:
@@ -206,7 +215,7 @@ def restart(
     workflow_id: WorkflowId,
     *,
     reason: Why = None,
-    wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait for the end; exit 1 unless it completed.")] = False,
+    wait: Wait = False,
     as_json: Json = False,
     connection: Connection,
 ) -> None:
@@ -245,7 +254,8 @@ def drawing(graph: JsonObject) -> Iterator[str]:
         yield "  " * box["level"] + box["name"] + (f"  [{stands}]" if stands else "") + (f"  after {parents}" if parents else "")  # fmt: skip
 
 
-def _text(file: str) -> str:
+def definition_text(file: str) -> str:
+    """Return the text of a definition; raises UsageError for a file that cannot be read."""
     if file == "-":
         return sys.stdin.read()
     try:
@@ -256,17 +266,17 @@ def _text(file: str) -> str:
         raise UsageError(f"{file}: {error.strerror}") from None
 
 
-def _values(given: list[str] | None, option: str) -> JsonObject:
+def given_values(given: list[str] | None, option: str) -> JsonObject:
     """Return values: numbers, true, false, null, lists and objects as JSON, and everything else as the text it is."""
     return {name: _value(text) for name, text in pairs(given or [], option).items()}
 
 
-def _inputs(api: Client, given: list[str] | None, project: str | None) -> JsonObject:
+def given_inputs(api: Client, given: list[str] | None, project: str | None) -> JsonObject:
     """Return inputs of a workflow; those of files are sent."""
     sent = {
         name: _sent(api, name, text, project) for name, text in pairs(given or [], "--input").items() if text[:1] == "@"
     }
-    return {**_values(given, "--input"), **sent}
+    return {**given_values(given, "--input"), **sent}
 
 
 def _sent(api: Client, name: str, text: str, project: str | None) -> int:
@@ -284,7 +294,8 @@ def _value(text: str) -> object:
     return found
 
 
-def _files(api: Client, given: list[str] | None, project: str | None) -> JsonObject:
+def given_files(api: Client, given: list[str] | None, project: str | None) -> JsonObject:
+    """Return files for single jobs by JOB.INPUT; those that are not there yet are sent. Raises UsageError."""
     found: JsonObject = {}
     for name, text in pairs(given or [], "--asset").items():
         if text.startswith("@"):
@@ -303,7 +314,8 @@ def _tell(found: JsonObject, *, as_json: bool) -> None:
         screen.text(f"workflow {found['id']} is {found['state']}")
 
 
-def _tell_end(api: Client, found: JsonObject) -> None:
+def tell_end(api: Client, found: JsonObject) -> None:
+    """Say how a workflow ended, what failed first, and what helps."""
     counts = found["counts"]
     screen.text(
         f"workflow {found['id']} is {found['state']}: {counts['completed']} of {counts['total']} jobs COMPLETED"
@@ -333,6 +345,8 @@ def _row(one: JsonObject) -> Sequence[object]:
 def _job_row(job: JsonObject) -> Sequence[object]:
     name = job["job"] if job["member"] is None else f"{job['job']}[{job['member']}]"
     status = "SKIPPED" if job["is_skipped"] else job["status"]
+    if job["superseded_by"] is not None:
+        status += f" (again as {job['superseded_by']})"
     why = job["message"] or job["error"] or ""
     return (name, job["job_id"], job["type"], status, screen.moment(_moment(job["started"])), _took(job), why)
 
@@ -355,6 +369,9 @@ def _summary(found: JsonObject) -> dict[str, object]:
         if culprit
         else None,
         "cancelled": f"by {found['canceled_by']}" if found["canceled"] else None,
+        "type": None if found["type"] is None else f"{found['type']}:{found['revision']}",
+        "rerun of": found["rerun_of"],
+        "borrowed": ", ".join(found["borrowed"][:20]) or None,
         "project": found["project"],
         "created": f"{screen.moment(_moment(found['created']))} by {found['created_by'] or 'somebody'}",
         "started": screen.moment(_moment(found["started"])) or None,
