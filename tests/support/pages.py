@@ -28,6 +28,7 @@ PAGES = (
     "docs/node.md",
     "docs/scheduling.md",
     "docs/uploads.md",
+    "docs/workflows.md",
     "docs/block-models.md",
     "docs/operate.md",
     "SECURITY.md",
