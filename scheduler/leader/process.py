@@ -17,7 +17,7 @@ from scheduler.leader.invariants import ViolationCounts
 from scheduler.leader.leadership import Leadership
 from scheduler.leader.report import LeaderReport
 from scheduler.leader.tick_loop import TickLoop
-from scheduler.leader.upkeep import Upkeep
+from scheduler.leader.upkeep import LeaderMaintenance
 from scheduler.loop import Loop
 from scheduler.nodes import broker_users as broker_user_list
 from scheduler.nodes.broker_users import BrokerUsers
@@ -62,7 +62,7 @@ class SchedulerProcess:
         steps = {
             "listen": self._listen,
             "lead": self._lead,
-            "upkeep": Upkeep(rt, self._leads, self._tick_loop.rest, monotonic).step,
+            "upkeep": LeaderMaintenance(rt, self._leads, self._tick_loop.rest, monotonic).step,
             "tick": self._tick_loop.turn,
             "checking": self._check,
             "sweeping": self._sweep,

@@ -18,8 +18,8 @@ from scheduler.runtime import Runtime
 from scheduler.uploads import sweep as uploads
 
 
-class Upkeep:
-    """One process's upkeep, while it leads: `step()` is one turn and returns the seconds until the next one."""
+class LeaderMaintenance:
+    """One process's maintenance, while it leads: `step()` is one turn and returns the seconds until the next one."""
 
     def __init__(
         self, rt: Runtime, leads: Callable[[], bool], rest: LeaderRest, monotonic: Callable[[], float]
