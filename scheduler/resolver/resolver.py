@@ -94,8 +94,13 @@ def _rounds(tx: Connection, term: Term | None) -> tuple[bool, set[JobId]]:
         told.update(changed)
         if number == 0 and term is not None and not lease.fence(tx, term):
             raise _TermOverError
-        touched = changes.settle(tx, changed)
-        judge(tx, {*touched, *changed})
+        met = sorted({*changes.settle(tx, changed), *changed})
+        judge(tx, set(met[:_BATCH]))
+        if (
+            len(met) > _BATCH
+        ):  # one parent may have 100,000 followers: the others are told, and judged by transactions of their own
+            changes.tell(tx, met[_BATCH:])
+            return True, told
     return True, told
 
 

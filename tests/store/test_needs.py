@@ -233,6 +233,19 @@ def test_only_what_nothing_else_blocks_is_freed_with_a_chain(cluster: Cluster) -
     assert [cluster.job(one).status for one in (first, both, last)] == ["PENDING", "BLOCKED", "BLOCKED"]
 
 
+def test_more_followers_than_one_transaction_takes_are_released_by_several(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolver, "_BATCH", 5)
+    parent = cluster.a_job()
+    followers = [follower(cluster, (parent, NeedKind.OK)) for _ in range(13)]
+    end(cluster, parent, "COMPLETED")
+    with counted() as count:
+        resolved(cluster)
+    assert {cluster.job(one).status for one in followers} == {"QUEUED"}
+    assert count.transactions >= 3
+
+
 def test_a_skipped_handler_is_needed_once_its_parent_fails_after_all(cluster: Cluster) -> None:
     parent = cluster.a_job()
     handler = follower(cluster, (parent, NeedKind.FAIL))
