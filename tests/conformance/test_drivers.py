@@ -303,21 +303,25 @@ def _rest(place: DriverContext) -> tuple[Any, ...]:
 
 
 def _kill(folder: str) -> None:
-    for process in psutil.process_iter():
-        if folder in _cmdline(process):
-            process.kill()
+    for process in _processes(folder):
+        process.kill()
 
 
 def _words(folder: str) -> list[str]:
-    """Return the command line of the process on this folder; one that was started just now may not show it yet."""
-    found: list[list[str]] = []
+    """Return the command line of the process on this folder."""
+    return _cmdline(_processes(folder)[0])
+
+
+def _processes(folder: str) -> list[psutil.Process]:
+    """Return those on this folder, at least one: what was started just now may not show its command line yet."""
+    found: list[psutil.Process] = []
 
     def look() -> bool:
-        found[:] = [words for process in psutil.process_iter() if folder in (words := _cmdline(process))]
+        found[:] = [process for process in psutil.process_iter() if folder in _cmdline(process)]
         return bool(found)
 
     until(look)
-    return found[0]
+    return found
 
 
 def _cmdline(process: psutil.Process) -> list[str]:
