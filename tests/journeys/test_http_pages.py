@@ -11,6 +11,7 @@ ENVELOPE = {"count", "count_exact", "next", "previous", "results"}
 NO_PAGES = {
     "/jobs/changes/": "a feed has a cursor, and no end to count to",
     "/jobs/groups/": "a count for each value, of at most a hundred values",
+    "/queue/head/": "the first few of the plan, by `limit`",
     "/me/sessions/": "the few sessions of one token",
     "/workflows/{workflow_id}/jobs/": "up to 100,000, by the last id that was seen",
     "/search/": "the best few of each kind",
@@ -56,6 +57,7 @@ def test_every_list_has_pages_and_refuses_what_is_none(api: Api) -> None:
     api.post("/data-sets/", {"name": "one", "grid": {"blocks": [1, 1, 1], "size": [1, 1, 1]}})
     api.post("/schedules/", {"name": "one", "cron": "@daily", "zone": "UTC", "job": {"command": ["true"]}})
     api.post("/workflows/", {"definition": "jobs: {one: {command: ['true']}}"})
+    api.post("/workflow-types/", {"name": "one", "definition": "jobs: {one: {command: ['true']}}"})
     document = api.get("/openapi.json").json
     lists = [path for path in lists_of(document) if path not in NO_PAGES]
     assert len(lists) > 20

@@ -114,13 +114,13 @@ def show_queue_head(call: ApiCall, query: QueueHeadQuery) -> QueueHeadList:
 
 
 @routes.get("/queue/balance/", role=Role.VIEWER, answers={200: BalanceList})
-def show_balance(call: ApiCall) -> BalanceList:
+def show_balance(call: ApiCall, query: PageQuery) -> BalanceList:
     """How projects stand beside each other: what each holds for its weight, and what it is owed; whoever goes first comes first.
 
     A caller of one project sees its own.
     """
     found = queue_order.balance(call.rt, api_runtime.of_this_app().forecaster, call.caller)
-    return {"results": [queue_view.balance(one) for one in found]}
+    return paging.part(query, [queue_view.balance(one) for one in found])
 
 
 def _filter(body: RequeueJobsBody) -> BulkFilter:

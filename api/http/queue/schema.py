@@ -97,7 +97,7 @@ class BalanceEntry(TypedDict):
     executions: int
 
 
-class BalanceList(TypedDict):
+class BalanceList(ListOf):
     """How projects stand, whoever goes first first."""
 
     results: list[BalanceEntry]

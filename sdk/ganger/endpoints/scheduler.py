@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from ganger import paging
 from ganger.documents import JsonObject
 from ganger.records import Record
 from ganger.transport import Call, Transport
@@ -38,10 +39,9 @@ class SchedulerEndpoint:
         answer = self._transport.json(Call("GET", "/queue/head/", params=(("limit", str(limit)),)))
         return cast("Sequence[JsonObject]", answer["results"])
 
-    def balance(self) -> Sequence[JsonObject]:
-        """Return how projects stand beside each other: what each holds and is owed; whoever goes first comes first."""
-        answer = self._transport.json(Call("GET", "/queue/balance/"))
-        return cast("Sequence[JsonObject]", answer["results"])
+    def balance(self, *, limit: int | None = None) -> Iterator[Record]:
+        """Yield how projects stand beside each other: what each holds and is owed; whoever goes first comes first."""
+        return paging.every(self._transport, Record, "/queue/balance/", (), limit=limit)
 
     def operation_processes(self, operation_id: int) -> JsonObject:
         """Return of how many executions that a bulk cancel stopped nothing runs any more."""

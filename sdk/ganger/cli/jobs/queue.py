@@ -33,7 +33,7 @@ def queue(
     [bold]ganger queue --balance[/]
     """
     with connection.client() as api:
-        found = api.scheduler.balance() if balance else api.scheduler.queue_head(limit=limit)
+        found = [one.document for one in api.scheduler.balance()] if balance else api.scheduler.queue_head(limit=limit)
     if as_json:
         for one in found:
             screen.line(one)
