@@ -5,7 +5,7 @@ from math import log
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from scheduler.identifiers import JobTypeId, NodeId, ProjectId, ShapeId
@@ -110,6 +110,19 @@ def cases(draw: st.DrawFn) -> Case:
     return Case(nodes, used, draw(SHAPES), draw(POLICIES), held, not_before)
 
 
+APART_BY_NODE = Case(
+    (a_node(1, cpus=1, mem=1000, pool="a"),),
+    (1,),
+    Shape(
+        ShapeId(1), Resources.of(mem=1000), pool="a", project_id=ProjectId(1), count=2, apart="node", timeout_s=100.0
+    ),
+    Policy(),
+    None,
+    None,
+)
+"""Two new nodes help, if they are two."""
+
+
 @settings(max_examples=80, deadline=None)
 @given(cases())
 def test_reasons_are_counted_as_a_walk_over_the_nodes_counts_them(case: Case) -> None:
@@ -136,6 +149,7 @@ def test_the_changes_together_let_the_job_start_and_none_can_be_left_out(case: C
 
 @settings(max_examples=150, deadline=None)
 @given(cases())
+@example(APART_BY_NODE)
 def test_a_trial_of_the_changes_says_that_the_job_starts_and_leaves_no_trace(case: Case) -> None:
     world = case.world()
     changes = explain(world.snapshot, 1, NOW).fixes

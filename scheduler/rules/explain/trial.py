@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from scheduler.identifiers import NodeId
-from scheduler.rules.cluster.nodes import Node
+from scheduler.rules.cluster.nodes import Node, Nodes
 from scheduler.rules.cluster.plan import Plan, Snapshot
 from scheduler.rules.cluster.policy import Policy, Quota
 from scheduler.rules.cluster.shapes import Shape
@@ -44,13 +44,7 @@ def after(
     known = set(queue.groups)
     told = {fix.kind for fix in chosen}
     changed = [(node, mended) for node in nodes if (mended := _mended(node, chosen)) != node]
-    largest = max((node.id for node in nodes), default=0)
-    new = [
-        replace(new_node.like(wanted, nodes), id=NodeId(largest + 1 + number))
-        for fix in chosen
-        if fix.kind is FixKind.ADD_NODE
-        for number in range(int(fix.to or 0))
-    ]
+    new = _new_nodes(nodes, wanted, sum(int(fix.to or 0) for fix in chosen if fix.kind is FixKind.ADD_NODE))
     try:
         for node in (*(after for _, after in changed), *new):
             nodes.upsert(node)
@@ -70,6 +64,16 @@ def after(
         )
         for shape_id in queue.groups.keys() - known:
             queue.remove_shape(shape_id)
+
+
+def _new_nodes(nodes: Nodes, wanted: Shape, count: int) -> list[Node]:
+    """Return new nodes with ids and names of their own: members that are to be apart by node need the names to differ."""
+    first = max((node.id for node in nodes), default=0) + 1
+    like = new_node.like(wanted, nodes)
+    return [
+        replace(like, id=NodeId(first + number), name=f"{like.name} {number + 1}" if number else like.name)
+        for number in range(count)
+    ]
 
 
 def _mended(node: Node, chosen: Sequence[Fix]) -> Node:
