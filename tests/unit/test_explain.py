@@ -121,6 +121,18 @@ APART_BY_NODE = Case(
     None,
 )
 """Two new nodes help, if they are two."""
+AGAINST_ITSELF = replace(
+    APART_BY_NODE,
+    shape=replace(
+        APART_BY_NODE.shape,
+        apart="arch",
+        constraints=(
+            Constraint("arch", ConstraintOperator.EQUAL, "arm"),
+            Constraint("arch", ConstraintOperator.NOT_EQUAL, "arm"),
+        ),
+    ),
+)
+"""The nodes are those that were suggested for the shape as it is, which no label satisfies."""
 
 
 @settings(max_examples=80, deadline=None)
@@ -150,6 +162,7 @@ def test_the_changes_together_let_the_job_start_and_none_can_be_left_out(case: C
 @settings(max_examples=150, deadline=None)
 @given(cases())
 @example(APART_BY_NODE)
+@example(AGAINST_ITSELF)
 def test_a_trial_of_the_changes_says_that_the_job_starts_and_leaves_no_trace(case: Case) -> None:
     world = case.world()
     changes = explain(world.snapshot, 1, NOW).fixes

@@ -44,7 +44,7 @@ def after(
     known = set(queue.groups)
     told = {fix.kind for fix in chosen}
     changed = [(node, mended) for node in nodes if (mended := _mended(node, chosen)) != node]
-    new = _new_nodes(nodes, wanted, sum(int(fix.to or 0) for fix in chosen if fix.kind is FixKind.ADD_NODE))
+    new = _new_nodes(nodes, shape, sum(int(fix.to or 0) for fix in chosen if fix.kind is FixKind.ADD_NODE))
     try:
         for node in (*(after for _, after in changed), *new):
             nodes.upsert(node)
@@ -66,10 +66,10 @@ def after(
             queue.remove_shape(shape_id)
 
 
-def _new_nodes(nodes: Nodes, wanted: Shape, count: int) -> list[Node]:
-    """Return new nodes with ids and names of their own: members that are to be apart by node need the names to differ."""
+def _new_nodes(nodes: Nodes, shape: Shape, count: int) -> list[Node]:
+    """Return the nodes that were suggested for a shape, with ids and names of their own: members apart by node need both."""
     first = max((node.id for node in nodes), default=0) + 1
-    like = new_node.like(wanted, nodes)
+    like = new_node.like(shape, nodes)
     return [
         replace(like, id=NodeId(first + number), name=f"{like.name} {number + 1}" if number else like.name)
         for number in range(count)
