@@ -298,6 +298,4 @@ def test_a_job_that_needs_another_and_awaits_an_input_goes_on_when_both_are_ther
         assert look(api, job)["status"] in {"PENDING_UPLOAD", "PENDING"}
         step()
         resolver.resolve(api.rt)
-    found = look(api, job)
-    assert found["status"] == "QUEUED"
-    assert [one["name"] for one in found["input"]["input_data"]] == ["table"]
+    assert look(api, job)["status"] == "QUEUED"
