@@ -12,8 +12,9 @@ COMMAND = {"command": ["/bin/true"]}
 
 
 def _own(count: StatementCount) -> list[tuple[str, bool]]:
-    """Leave out who calls, which is read once a second: on a busy machine that is within one request."""
-    return [one for one in count.statements if "t.last_used" not in one[0]]
+    """Leave out who calls, read once a second, and nodes and pools, read every two: on a busy machine that is within one request."""
+    seldom = ("t.last_used", "n.launch_failures", "AS template")
+    return [one for one in count.statements if not any(mark in one[0] for mark in seldom)]
 
 
 @pytest.fixture
