@@ -96,9 +96,8 @@ def _rounds(tx: Connection, term: Term | None) -> tuple[bool, set[JobId]]:
             raise _TermOverError
         met = sorted({*changes.settle(tx, changed), *changed})
         judge(tx, set(met[:_BATCH]))
-        if (
-            len(met) > _BATCH
-        ):  # one parent may have 100,000 followers: the others are told, and judged by transactions of their own
+        if len(met) > _BATCH:
+            # One parent may have 100,000 followers: the others are told, and judged by transactions of their own.
             changes.tell(tx, met[_BATCH:])
             return True, told
     return True, told
