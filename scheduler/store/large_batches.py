@@ -17,7 +17,8 @@ LARGE = 500
 """Rows from which on it is worth two short statements."""
 
 _KEEP = "SET LOCAL plan_cache_mode = auto"
-_ANEW = "SET LOCAL plan_cache_mode = force_custom_plan"
+_AS_BEFORE = "SET LOCAL plan_cache_mode TO DEFAULT"
+"""Each kind of session has its own (`scheduler.runtime`)."""
 
 
 def of(tx: Connection, count: int) -> AbstractContextManager[None]:
@@ -38,4 +39,4 @@ def _kept(tx: Connection) -> Iterator[None]:
         yield
     finally:
         session.prepare_threshold = before
-    tx.exec_driver_sql(_ANEW)
+    tx.exec_driver_sql(_AS_BEFORE)
