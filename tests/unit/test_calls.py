@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -84,3 +85,30 @@ def test_a_server_that_is_gone_is_told_as_a_failed_call(server: Server) -> None:
     unused.close()
     with pytest.raises(CallFailed, match="refused"):
         CallConnections(f"http://127.0.0.1:{port}", None).post("/node/beat/", b"{}", {})
+
+
+def test_what_was_idle_for_too_long_is_not_used_again(server: Server) -> None:
+    calls = CallConnections(server.url, None, idle_s=0.0)
+    for _ in range(3):
+        assert calls.post("/node/beat/", b"{}", {}) == (200, b"{}")
+    calls.close()
+    assert [number for number, _ in server.requests] == [0, 1, 2]
+
+
+def test_after_a_call_without_an_answer_no_old_connection_is_used_again() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(2) as callers:
+        calls = CallConnections(f"http://127.0.0.1:{listener.getsockname()[1]}", None, answer_s=1.0)
+        answers = [callers.submit(calls.post, "/node/beat/", b"{}", {}) for _ in range(2)]
+        connections = [listener.accept()[0] for _ in range(2)]
+        for connection in connections:
+            connection.recv(4096)
+        for connection in connections:
+            connection.sendall(_ANSWER)
+        assert [one.result()[0] for one in answers] == [200, 200]
+        with pytest.raises(CallFailed, match="timed out"):
+            calls.post("/node/beat/", b"{}", {})
+        for connection in connections:
+            connection.settimeout(10)
+            while connection.recv(4096):
+                pass  # the call that had no answer; then it is closed
+            connection.close()

@@ -10,10 +10,13 @@ import http.client
 import socket
 import ssl
 import threading
+import time
 from urllib.parse import urlsplit
 
 _CONNECT_S, _ANSWER_S = 5.0, 15.0
 _MOST_IDLE = 16
+_IDLE_S = 60.0
+"""What was idle for longer may have been forgotten by something on the way, which tells nobody: a call would wait in vain."""
 
 
 class CallFailed(Exception):
@@ -23,12 +26,15 @@ class CallFailed(Exception):
 class CallConnections:
     """Posts JSON to paths beneath a URL. It is thread-safe: a call has a connection for itself."""
 
-    def __init__(self, url: str, tls: ssl.SSLContext | None) -> None:
-        """`tls` is what an https address is checked by."""
+    def __init__(
+        self, url: str, tls: ssl.SSLContext | None, *, answer_s: float = _ANSWER_S, idle_s: float = _IDLE_S
+    ) -> None:
+        """`tls` is what an https address is checked by; `answer_s` is the longest silence, `idle_s` the longest rest of a connection."""
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port
         self._prefix, self._tls = parts.path.rstrip("/"), tls
-        self._idle: list[http.client.HTTPConnection] = []
+        self._answer_s, self._idle_s = answer_s, idle_s
+        self._idle: list[tuple[http.client.HTTPConnection, float]] = []  # and since when, the latest last
         self._lock = threading.Lock()
 
     def post(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
@@ -42,6 +48,7 @@ class CallConnections:
             try:
                 return self._ask(kept, path, body, headers)
             except TimeoutError as error:
+                self._forget_idle()  # whatever has swallowed this one has swallowed them, too
                 raise CallFailed(str(error) or "timed out") from error
             except (OSError, http.client.HTTPException):
                 self._forget_idle()
@@ -77,22 +84,25 @@ class CallConnections:
             connection = http.client.HTTPSConnection(self._host, self._port, timeout=_CONNECT_S, context=self._tls)
         connection.connect()
         assert isinstance(connection.sock, socket.socket)  # noqa: S101  it is connected
-        connection.sock.settimeout(_ANSWER_S)
+        connection.sock.settimeout(self._answer_s)
         return connection
 
     def _kept(self) -> http.client.HTTPConnection | None:
         with self._lock:
-            return self._idle.pop() if self._idle else None
+            if self._idle and time.monotonic() - self._idle[-1][1] < self._idle_s:
+                return self._idle.pop()[0]
+        self._forget_idle()
+        return None
 
     def _keep(self, connection: http.client.HTTPConnection) -> None:
         with self._lock:
             if len(self._idle) < _MOST_IDLE:
-                self._idle.append(connection)
+                self._idle.append((connection, time.monotonic()))
                 return
         connection.close()
 
     def _forget_idle(self) -> None:
         with self._lock:
             idle, self._idle = self._idle, []
-        for connection in idle:
+        for connection, _ in idle:
             connection.close()
