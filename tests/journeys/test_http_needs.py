@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from scheduler.resolver import resolver
 from tests.support.api import Api
 from tests.support.cluster import Cluster
+from tests.support.followers import resolve
 
 
 def shown(api: Api, job_id: int) -> dict[str, Any]:
@@ -29,11 +29,6 @@ def run(api: Api, cluster: Cluster, node: Any, job_id: int, outcome: str = "comp
     assert cluster.claim(node, ref).granted
     cluster.report(node, ref, outcome)
     resolve(api)
-
-
-def resolve(api: Api) -> None:
-    while resolver.resolve(api.rt):
-        pass
 
 
 def statuses(api: Api, ids: list[int]) -> list[str]:

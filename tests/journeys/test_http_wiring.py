@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from scheduler.resolver import resolver
 from tests.support.api import Api
 from tests.support.cluster import Cluster
+from tests.support.followers import end, resolve
 
 
 @pytest.fixture
@@ -24,20 +24,6 @@ def made(api: Api, *bodies: dict[str, Any]) -> list[int]:
     answer = api.post("/jobs/", list(bodies))
     assert answer.status_code == 201, answer.text
     return list(answer.json["job_ids"])
-
-
-def resolve(api: Api) -> None:
-    while resolver.resolve(api.rt):
-        pass
-
-
-def end(api: Api, cluster: Cluster, node: Any, job_id: int, outcome: str = "completed", **facts: Any) -> None:
-    while api.get(f"/jobs/{job_id}/").json["status"] == "QUEUED":
-        assert cluster.tick()
-    ref = cluster.execution_of(job_id)
-    cluster.claim(node, ref)
-    cluster.report(node, ref, outcome, **facts)
-    resolve(api)
 
 
 def test_an_input_is_an_output_of_another_job_and_waits_for_it(typed: Api, cluster: Cluster) -> None:

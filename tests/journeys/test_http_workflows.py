@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from scheduler.identity import Role
-from scheduler.resolver import resolver
 from scheduler.store.retention import purge
 from scheduler.store.retention.due import ChangedJob
 from tests.support.api import Api
 from tests.support.cluster import Cluster
+from tests.support.followers import end, resolve
 
 TEXT = """
 name: three
@@ -26,20 +26,6 @@ def run(api: Api, text: Any = TEXT, **facts: Any) -> dict[str, Any]:
     answer = api.post("/workflows/", {"definition": text, **facts})
     assert answer.status_code == 201, answer.text
     return dict(answer.json)
-
-
-def resolve(api: Api) -> None:
-    while resolver.resolve(api.rt):
-        pass
-
-
-def end(api: Api, cluster: Cluster, node: Any, job_id: int, outcome: str = "completed") -> None:
-    while api.get(f"/jobs/{job_id}/").json["status"] == "QUEUED":
-        assert cluster.tick()
-    ref = cluster.execution_of(job_id)
-    cluster.claim(node, ref)
-    cluster.report(node, ref, outcome)
-    resolve(api)
 
 
 def test_a_workflow_is_run_listed_shown_and_drawn(api: Api) -> None:

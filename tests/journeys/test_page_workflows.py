@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from scheduler.resolver import resolver
 from tests.support.api import Api
 from tests.support.browserless import PageReader, signed_in
+from tests.support.followers import resolve
 
 THREE = """
 jobs:
@@ -15,12 +15,6 @@ jobs:
   measure: {command: ["true"], needs: [split], for_each: [a, b]}
   merge: {command: ["true"], needs: [measure]}
 """
-
-
-def resolve(api: Api) -> None:
-    """Let what ended be seen by the leader."""
-    while resolver.resolve(api.rt):
-        pass
 
 
 def state(api: Api, workflow: int) -> dict[str, Any]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from scheduler.resolver import resolver
 from tests.support.api import Api
 from tests.support.cluster import Cluster
+from tests.support.followers import end, resolve
 
 TEXT = """
 jobs:
@@ -36,20 +36,6 @@ def by_name(api: Api, workflow_id: int) -> dict[str, Any]:
         for job in api.get(f"/workflows/{workflow_id}/jobs/").json["results"]
         if job["superseded_by"] is None
     }
-
-
-def resolve(api: Api) -> None:
-    while resolver.resolve(api.rt):
-        pass
-
-
-def end(api: Api, cluster: Cluster, node: Any, job_id: int, outcome: str = "completed", **facts: Any) -> None:
-    while api.get(f"/jobs/{job_id}/").json["status"] == "QUEUED":
-        assert cluster.tick()
-    ref = cluster.execution_of(job_id)
-    cluster.claim(node, ref)
-    cluster.report(node, ref, outcome, **facts)
-    resolve(api)
 
 
 def finish(api: Api, cluster: Cluster, node: Any, workflow_id: int, failing: str = "") -> None:

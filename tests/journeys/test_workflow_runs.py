@@ -9,11 +9,11 @@ import pytest
 from scheduler.errors import GangerError, InvalidInput
 from scheduler.identity import Caller, Role
 from scheduler.jobs.admission import AdmissionCheck
-from scheduler.resolver import resolver
 from scheduler.workflows import lookup, running, verbs
 from scheduler.workflows.running import WorkflowRequest
 from tests.support.api import Api
 from tests.support.cluster import Cluster
+from tests.support.followers import resolve
 
 ME = Caller(1, "me", Role.OPERATOR)
 THREE = """
@@ -55,11 +55,6 @@ def types(api: Api) -> Api:
 
 def run(api: Api, definition: str, **facts: Any) -> int:
     return running.run(api.rt, ME, WorkflowRequest(definition=definition, **facts))
-
-
-def resolve(api: Api) -> None:
-    while resolver.resolve(api.rt):
-        pass
 
 
 def by_step(api: Api, workflow_id: int) -> dict[str, Any]:
