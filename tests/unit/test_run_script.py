@@ -110,7 +110,9 @@ def test_a_failing_installation_is_not_taken_for_an_environment(tmp_path: Path) 
     """The first run breaks off in pip, the second begins anew."""
     venv = tmp_path / "venv"
     pip = executable(tmp_path / "pip3", 'case "$*" in *--version*) exit 0 ;; esac; echo no network >&2; exit 1')
-    python = executable(tmp_path / "python3", f'case "$*" in "-m pip"*) exit 1 ;; esac; exec {sys.executable} "$@"')
+    python = executable(
+        tmp_path / "python3", f'case "$*" in "-m pip"*) exit 1 ;; esac; exec {shlex.quote(sys.executable)} "$@"'
+    )
     for _ in range(2):
         told = run("up", GANGER_PYTHON=str(python), GANGER_VENV=str(venv), PATH=f"{pip.parent}:{os.environ['PATH']}")
         assert told.returncode == 1
