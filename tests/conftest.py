@@ -36,6 +36,14 @@ pytest_plugins = [
 _KNOWN_RACES = Path(__file__).with_name("known_races.toml")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say why each test failed once more in a few lines, after all tracebacks: of a long output often only the end is kept."""
+    for report in [one for kind in ("error", "failed") for one in terminalreporter.stats.get(kind, [])]:
+        said = [line for line in report.longreprtext.splitlines() if line.startswith(("E ", "Falsifying"))]
+        terminalreporter.section(report.nodeid, sep="-")
+        terminalreporter.write_line("\n".join(line[:400] for line in said[:6] + said[6:][-12:]))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "browser: in a real browser; skipped, and said so, where there is none")
 

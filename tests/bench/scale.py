@@ -11,7 +11,18 @@ from typing import Any
 
 from tests.bench.figures import figure, spread
 from tests.support.installation import Installation
-from tests.support.pooling import SMALL, all_completed, change, left, local_nodes, look, nodes, storm, submit, tries
+from tests.support.pooling import (
+    SMALL,
+    all_completed,
+    change,
+    local_nodes,
+    look,
+    nodes,
+    nothing_left,
+    storm,
+    submit,
+    tries,
+)
 from tests.support.pooling import ready as ready_within
 from tests.support.servers import state_folder
 
@@ -68,7 +79,7 @@ def _storm(up: Installation, changes: int) -> None:
     more = sum(count for times, count in tries(up, ids).items() if times != 1)
     change(up, "storm", size=0)
     up.until(lambda: not nodes(up, "storm") and not local_nodes(up, "storm"), "the pool to be empty", 120)
-    up.until(lambda: not left(up, "storm") or None, "its processes to end")
+    up.until(lambda: nothing_left(up, "storm"), "its processes to end")
     figure("scale", "storm.seconds", asked, "s", changes=changes, jobs=len(ids), load=os.getloadavg()[0])
     figure("scale", "storm.tries-lost", more, "jobs", bar="0")
     figure("scale", "storm.nodes-started", _started(up, "storm"), "nodes")

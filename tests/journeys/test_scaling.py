@@ -21,10 +21,10 @@ from tests.support.pooling import (
     all_completed,
     change,
     executions,
-    left,
     local_nodes,
     look,
     nodes,
+    nothing_left,
     ready,
     statuses,
     storm,
@@ -182,7 +182,7 @@ def test_random_sizes_under_load_lose_no_try_and_leave_nothing(
     assert set(executions(up, ids)) <= {"COMPLETED", "WITHDRAWN"}
     change(up, pool, size=0)
     up.until(lambda: not nodes(up, pool) and not local_nodes(up, pool), "the pool to be empty", 60)
-    up.until(lambda: not left(up, pool) or None, "its processes to end")
+    up.until(lambda: nothing_left(up, pool), "its processes to end")
 
 
 def ganger(up: Installation, *words: str) -> str:

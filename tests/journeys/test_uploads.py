@@ -144,7 +144,7 @@ def test_the_command_line_submits_sends_and_tells(installation: Installation, cl
     made = ganger("submit", "size-of", "--await", "data")
     job_id = made.stdout.strip()
     assert (made.returncode, f"ganger upload {job_id} data=FILE" in made.stderr) == (0, True)
-    assert "waits for its input" in ganger("why", job_id).stdout
+    assert "the input 'data' has not been uploaded" in ganger("why", job_id).stdout
     wrong = ganger("upload", job_id, f"other={source}")
     assert (wrong.returncode, "awaits no input 'other' (it awaits: data)" in wrong.stderr) == (2, True)
     assert ganger("upload", job_id, "data=/nowhere").returncode == 2

@@ -67,7 +67,7 @@ class Installation:
 
     def told(self) -> str:
         logs = [self.root / "up.log", *sorted((self.root / "logs").glob("*.log"))]
-        return "\n".join(f"--- {log.name}\n{log.read_text(errors='replace')[-4000:]}" for log in logs if log.exists())
+        return "\n".join(f"--- {log.name}\n{log.read_text(errors='replace')[-2000:]}" for log in logs if log.exists())
 
     def stop(self) -> int:
         """Ctrl-C; return the exit status. Where we run in the background of a script, nobody heeds that: SIGTERM."""
@@ -117,16 +117,16 @@ class Installation:
 
     def until(self, look: Callable[[], T | None], what: str, within_s: float = 40) -> T:
         """Return what `look` returns once it returns something; fails with every log when time is up."""
-        end = time.monotonic() + within_s
+        end, seen = time.monotonic() + within_s, ""
         while time.monotonic() < end:
             try:
                 found = look()
-            except (httpx2.TransportError, AssertionError):
-                found = None
+            except (httpx2.TransportError, AssertionError) as why:
+                found, seen = None, f" (seen last: {str(why)[:1000]})"
             if found:
                 return found
             time.sleep(POLL_S)  # the installation is a black box here: there is no signal to wait for
-        raise AssertionError(f"waited {within_s} s in vain for {what}\n{self.told()}")
+        raise AssertionError(f"waited {within_s} s in vain for {what}{seen}\n{self.told()}")
 
 
 def _read_by_the_document(response: httpx2.Response) -> None:

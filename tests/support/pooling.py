@@ -109,6 +109,12 @@ def left(up: Installation, pool: str) -> list[str]:
     return own + ["a consumer without an agent"] * orphans
 
 
+def nothing_left(up: Installation, pool: str) -> bool:
+    """Tell that nothing runs any more of the pool's nodes; raises AssertionError with what does."""
+    assert left(up, pool) == []
+    return True
+
+
 def _line(process: psutil.Process) -> str:
     try:
         return " ".join(process.cmdline())

@@ -324,6 +324,17 @@ def test_a_node_whose_name_is_taken_leaves_no_supervisor(api: FakeNodeApi, node:
     api.wait(lambda: not supervisors_of(node))
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_node_told_to_end_while_it_starts_leaves_no_supervisor(
+    api: FakeNodeApi, node: NodeProcess, number: signal.Signals
+) -> None:
+    node.start()
+    while not supervisors_of(node):
+        pass  # at once: the agent has not yet reached it
+    assert node.stop(number) == 0
+    api.wait(lambda: not supervisors_of(node))
+
+
 def test_a_node_that_is_refused_with_work_at_hand_leaves_its_jobs_to_the_next_agent(
     api: FakeNodeApi, node: NodeProcess
 ) -> None:

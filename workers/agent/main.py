@@ -43,6 +43,9 @@ EXIT_BROKEN: Final = 70
 _JOIN_S: Final = 1.0
 """How long the end waits for threads. A thread that waits for the network is left behind."""
 
+Ends = queue.SimpleQueue[tuple[str, str]]
+"""What ends the agent: `signal` with its number, `left`, `refused` with a sentence, `broken` with the name of a thread."""
+
 _WAYS: Final = {
     signal.SIGTERM: "stop",
     signal.SIGINT: "stop",
@@ -56,9 +59,10 @@ def run(settings: NodeSettings) -> int:
     log.configure(settings.log_level)
     user_namespace.enter()
     privacy.protect()
+    ends = _listen()
     try:
         node_setup = setup.prepare(settings)
-        agent = Agent(settings, node_setup)
+        agent = Agent(settings, node_setup, ends)
     except SetupError as error:
         return _refuse(settings, str(error))
     except SupervisorVersionError as error:
@@ -71,9 +75,10 @@ def run(settings: NodeSettings) -> int:
 class Agent:
     """One life of a node: from the journal of earlier lives until it leaves, is told to end, or cannot go on."""
 
-    def __init__(self, settings: NodeSettings, node_setup: NodeSetup) -> None:
+    def __init__(self, settings: NodeSettings, node_setup: NodeSetup, ends: Ends) -> None:
         """Read the journal and reach the supervisor; no thread runs yet. Raises SetupError, SupervisorLostError."""
         self._settings, self._node_setup, self._paths = settings, node_setup, node_setup.paths
+        self._ends = ends
         journal = _open_journal(settings)
         gpus = tuple(gpu.index for gpu in node_setup.gpus)
         python = PythonSettings(interpreters.find(settings.interpreters), settings.pip_variables)
@@ -95,14 +100,11 @@ class Agent:
             settings, node_setup, write_ahead, lambda: len(machine.held), machine.claim_token, inbox.put
         )
         self._event_loop = EventLoop(machine, write_ahead, self._services, inbox)
-        self._ends: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
 
     def live(self) -> int:
         """Serve until stopped; return the exit code."""
         setup.clear_out(self._paths, self._machine.held.keys(), self._services.remover)
-        for number in _WAYS:
-            signal.signal(number, lambda got, _: self._ends.put(("signal", str(got))))
         warning = isolation.warning(isolation.level(self._node_setup, self._services.supervisor.powers))
         if warning is not None:
             print(f"ganger: node {self._settings.name}: {warning}", file=sys.stderr)  # noqa: T201  for whoever starts it
@@ -182,6 +184,14 @@ class Agent:
         thread = threading.Thread(target=guarded, name=name, daemon=True)
         thread.start()
         self._threads.append(thread)
+
+
+def _listen() -> Ends:
+    """Keep the signals that end this node from now on: one that comes during setup must not leave a supervisor alone."""
+    ends: Ends = queue.SimpleQueue()
+    for number in _WAYS:
+        signal.signal(number, lambda got, _: ends.put(("signal", str(got))))
+    return ends
 
 
 def _open_journal(settings: NodeSettings) -> Journal:

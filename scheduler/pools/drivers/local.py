@@ -29,6 +29,8 @@ MARK = "GANGER_NODE_OF"
 _MIB = 1024 * 1024
 _STOP_WITHIN_S = 15.0
 _KILLED_WITHIN_S = 5.0
+_LOOKS = 5
+"""So often the processes of a node that is cleared away are looked for, until none is left."""
 _COMMAND = [sys.executable, "-P", "-m", "ganger", "worker"]
 """The command that an operator would type, by module name, because `ganger` need not be on the scheduler's PATH."""
 
@@ -55,9 +57,14 @@ class LocalDriver:
     def retire(self, names: Sequence[str]) -> None:
         """End all processes of these nodes, and remove their folders, records and tokens."""
         known = [name for name in names if self._record(name).exists()]
-        left = [p for name in known for p in processes.belonging(f"{MARK}={self._folder(name)}", self._folder(name))]
-        left += [p for name in known if (p := processes.process_of(self._identity(name))) is not None]
-        processes.end({p.pid: p for p in left}.values(), _STOP_WITHIN_S)
+        for _ in range(_LOOKS):  # one that ends may have started another since we looked
+            left = [
+                p for name in known for p in processes.belonging(f"{MARK}={self._folder(name)}", self._folder(name))
+            ]
+            left += [p for name in known if (p := processes.process_of(self._identity(name))) is not None]
+            if not left:
+                break
+            processes.end({p.pid: p for p in left}.values(), _STOP_WITHIN_S)
         for name in known:
             self._context.drop_token(name)
             shutil.rmtree(self._folder(name), ignore_errors=True)
