@@ -18,7 +18,7 @@ from scheduler.wire import OutputSpec
 from tests.support.fake_node_api import FakeNodeApi
 from tests.support.keys import FIRST, a_key
 from tests.support.node import a_spec
-from tests.support.node_process import NodeProcess, an_input, command_lines, sleeps, witnessed
+from tests.support.node_process import NodeProcess, an_input, sleeps, witnessed
 from tests.support.servers import state_folder
 
 pytestmark = pytest.mark.slow
@@ -52,10 +52,6 @@ def node(api: FakeNodeApi, folder: Path) -> Iterator[NodeProcess]:
 
 def all_gone(node: NodeProcess) -> Callable[[], bool]:
     return lambda: not node.leftovers()
-
-
-def supervisors_of(node: NodeProcess) -> list[bytes]:
-    return [line for line in command_lines() if b"supervisor" in line and os.fsencode(node.folder) in line]
 
 
 def test_files_go_in_and_out_and_every_phase_s_command_runs(api: FakeNodeApi, node: NodeProcess) -> None:
@@ -253,35 +249,6 @@ def test_progress_is_seen_while_the_job_runs(api: FakeNodeApi, node: NodeProcess
     )
 
 
-def test_sigterm_hands_running_work_back_and_signs_off(api: FakeNodeApi, node: NodeProcess) -> None:
-    node.start()
-    api.place(a_spec(job=witnessed(node, "echo ready; sleep 60"), limits={"grace_s": 1}))
-    api.wait(lambda: api.text() == b"ready\n")
-    assert node.stop() == 0
-    assert api.reports[KEY].outcome == Outcome.RETURNED
-    assert api.left
-
-
-def test_sigusr1_leaves_the_work_running_for_the_next_agent(api: FakeNodeApi, node: NodeProcess) -> None:
-    node.start()
-    api.place(a_spec(job=witnessed(node, "echo ready; sleep 1; echo done")))
-    api.wait(lambda: api.text() == b"ready\n")
-    assert node.stop(signal.SIGUSR1, 5) == 0
-    node.start()
-    assert api.report().outcome == Outcome.COMPLETED
-    assert api.text() == b"ready\ndone\n"
-    assert node.starts() == ["1.1"]
-
-
-def test_sigusr2_finishes_first(api: FakeNodeApi, node: NodeProcess) -> None:
-    node.start()
-    api.place(a_spec(job=witnessed(node, "echo ready; sleep 1")))
-    api.wait(lambda: api.text() == b"ready\n")
-    assert node.stop(signal.SIGUSR2) == 0
-    assert api.reports[KEY].outcome == Outcome.COMPLETED
-    assert api.left
-
-
 def test_the_death_of_the_supervisor_is_an_outcome_of_its_own(api: FakeNodeApi, node: NodeProcess) -> None:
     node.start()
     api.place(a_spec(job=witnessed(node, "echo ready; sleep 890")))
@@ -305,49 +272,6 @@ def test_a_node_that_cannot_reach_the_api_says_so_once_and_keeps_trying(api: Fak
     assert api.report().outcome == Outcome.COMPLETED
     said = [line["event"] for line in node.said()]
     assert said.count("api.unreachable") == said.count("api.back") == 1
-
-
-def test_a_node_with_a_wrong_token_ends_with_one_clear_line(api: FakeNodeApi, node: NodeProcess) -> None:
-    api.status["register"] = 401
-    node.start()
-    assert node.process is not None
-    assert node.process.wait(20) == 2
-    assert "ganger: node n1 cannot work: no such token" in node.log.read_text()
-    api.wait(lambda: not supervisors_of(node))
-
-
-def test_a_node_whose_name_is_taken_leaves_no_supervisor(api: FakeNodeApi, node: NodeProcess) -> None:
-    api.status["register"] = 409
-    node.start()
-    assert node.process is not None
-    assert node.process.wait(20) == 2
-    api.wait(lambda: not supervisors_of(node))
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_node_told_to_end_while_it_starts_leaves_no_supervisor(
-    api: FakeNodeApi, node: NodeProcess, number: signal.Signals
-) -> None:
-    node.start()
-    while not supervisors_of(node):
-        pass  # at once: the agent has not yet reached it
-    assert node.stop(number) == 0
-    api.wait(lambda: not supervisors_of(node))
-
-
-def test_a_node_that_is_refused_with_work_at_hand_leaves_its_jobs_to_the_next_agent(
-    api: FakeNodeApi, node: NodeProcess
-) -> None:
-    node.start()
-    api.place(a_spec(job=witnessed(node, "echo ready; sleep 892"), limits={"lease_s": 60}))
-    api.wait(lambda: api.text() == b"ready\n")
-    node.kill()
-    api.status["register"] = 401
-    node.start()
-    assert node.process is not None
-    assert node.process.wait(20) == 2
-    assert supervisors_of(node)
-    assert sleeps(892)
 
 
 def test_a_node_cut_off_ends_its_work_by_itself_before_its_lease_is_over(api: FakeNodeApi, node: NodeProcess) -> None:
