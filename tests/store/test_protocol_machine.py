@@ -89,6 +89,7 @@ class Protocol(RuleBasedStateMachine):
         for _ in range(20):
             self.forgive()
             self.cluster.tick()
+            withdrawal.withdraw_recalled(self.rt)  # as the leader does again and again
             for name in NODES:
                 self.beat(name, lost=False)
                 self.claim_again(name)
@@ -130,6 +131,10 @@ class Protocol(RuleBasedStateMachine):
     @rule()
     def withdraw(self) -> None:
         withdrawal.withdraw_late(self.rt)
+
+    @rule()
+    def withdraw_recalled(self) -> None:
+        withdrawal.withdraw_recalled(self.rt)
 
     @rule()
     def forgive(self) -> None:

@@ -18,10 +18,10 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from workers.paths import PATH
-from workers.supervisor import syscalls
+from workers.supervisor import forking, syscalls
 from workers.supervisor.confining import capabilities, mounts
 
 _LEAST_IDS: Final = 65_536
@@ -66,18 +66,19 @@ def _works(way: Callable[[], None]) -> bool:
         code = 1
         try:
             way()
-            inside = syscalls.clone_apart(syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWIPC)
-            if inside == 0:
-                mounts.stop_propagation()
-                mounts.processes("/proc")
-                code = 0
-            else:
-                code = os.waitpid(inside, 0)[1]
+            flags = syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWIPC
+            code = os.waitpid(forking.fork_apart(flags, _mount_own_processes), 0)[1]
         except BaseException:  # noqa: BLE001  whatever it is, the answer is no
             code = 1
         finally:
             os._exit(1 if code else 0)
     return os.waitpid(pid, 0)[1] == 0
+
+
+def _mount_own_processes() -> NoReturn:
+    mounts.stop_propagation()
+    mounts.processes("/proc")
+    os._exit(0)
 
 
 def _alone() -> None:

@@ -22,7 +22,7 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Final, NoReturn
 
-from workers.supervisor import syscalls, threads
+from workers.supervisor import forking, syscalls, threads
 from workers.supervisor.confining import capabilities, confinement
 from workers.supervisor.confining.cells import Cell, CellStock
 from workers.supervisor.confining.syscall_filter import KINDS, SyscallFilter
@@ -63,6 +63,7 @@ class ProcessSpawner:
         self._is_root = os.geteuid() == 0
         self._ignored = _ignored_signals()
         self._failure = mmap.mmap(-1, mmap.PAGESIZE)  # shared with children that are forked, not vforked
+        forking.prepare()
         self._limits = ProcessLimits()
         if self._is_root:
             syscalls.forbid_new_privileges()
@@ -211,9 +212,7 @@ class ProcessSpawner:
         if request.uid is not None and not self._is_root and request.uid != os.geteuid():
             self._assume(request)  # which says why not
         self._failure[: _FAILURE.size] = bytes(_FAILURE.size)
-        pid = syscalls.clone_into(cgroup)
-        if pid == 0:
-            self._become(program, request, env, outputs)
+        pid = forking.fork_into(cgroup, lambda: self._become(program, request, env, outputs))
         number, in_directory = _FAILURE.unpack_from(self._failure)
         if number:
             os.waitpid(pid, 0)

@@ -13,8 +13,7 @@ from typing import Final
 
 from workers.supervisor.confining import capabilities
 
-# PyDLL keeps the interpreter lock: these calls are short, and `clone_into` must not let another thread run
-# in the child.
+# PyDLL keeps the interpreter lock: these calls are short, and a child that is forked must have it (`forking`).
 _libc: Final = ctypes.PyDLL(None, use_errno=True)
 _libc.syscall.argtypes = [ctypes.c_long] * 5
 _libc.syscall.restype = ctypes.c_long
@@ -24,8 +23,6 @@ _patient_libc: Final = ctypes.CDLL(None, use_errno=True)
 _patient_libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
 
 _CLONE_FS: Final = 0x200
-_CLONE_VFORK: Final = 0x4000
-_CLONE_INTO_CGROUP: Final = 0x200000000
 CLONE_NEWNS: Final = 0x20000
 CLONE_NEWUSER: Final = 0x10000000
 CLONE_NEWIPC: Final = 0x08000000
@@ -39,30 +36,16 @@ _SECCOMP_MODE_FILTER: Final = 2
 _SFD_FLAGS: Final = os.O_CLOEXEC | os.O_NONBLOCK
 _FALLOC_KEEP_SIZE: Final = 1
 _CAP_SYS_RESOURCE: Final = 24
-_SIGCHLD: Final = 17
 _SIG_DFL: Final = 0
 _SIG_IGN: Final = 1
 
 # Numbers of setgroups, setresuid, setresgid: the C library's functions of these names change every thread of
-# the process, so the kernel has to be called directly. 64-bit machines only; clone3 has one number everywhere.
+# the process, so the kernel has to be called directly. 64-bit machines only.
 _NUMBERS: Final = {
     "x86_64": (116, 117, 119),
     "aarch64": (159, 147, 149),
     "riscv64": (159, 147, 149),
 }.get(os.uname().machine)
-_CLONE3: Final = 435
-
-
-class _CloneArgs(ctypes.Structure):
-    """`struct clone_args` of clone3(2)."""
-
-    _fields_ = [
-        (name, ctypes.c_uint64)
-        for name in (
-            "flags", "pidfd", "child_tid", "parent_tid", "exit_signal", "stack", "stack_size", "tls",
-            "set_tid", "set_tid_size", "cgroup",
-        )
-    ]  # fmt: skip
 
 
 def filter_calls(program: int) -> None:
@@ -155,20 +138,9 @@ def enter_namespace(descriptor: int, flag: int) -> None:
     _check(_libc.setns(descriptor, flag))
 
 
-def clone_into(cgroup_descriptor: int) -> int:
-    """Fork straight into a version 2 cgroup; the parent waits until the child executes or exits.
-
-    Returns the child's pid in the parent and 0 in the child, which may only prepare and execute: it is a
-    copy of one thread, and nothing was told about the fork.
-    """
-    arguments = _CloneArgs(flags=_CLONE_INTO_CGROUP | _CLONE_VFORK, exit_signal=_SIGCHLD, cgroup=cgroup_descriptor)
-    return _check(_libc.syscall(_CLONE3, ctypes.addressof(arguments), ctypes.sizeof(arguments), 0, 0))
-
-
-def clone_apart(flags: int) -> int:
-    """Fork into new namespaces; the parent waits until the child executes or exits. Returns as `clone_into` does."""
-    arguments = _CloneArgs(flags=flags | _CLONE_VFORK, exit_signal=_SIGCHLD)
-    return _check(_libc.syscall(_CLONE3, ctypes.addressof(arguments), ctypes.sizeof(arguments), 0, 0))
+def call(number: int, first: int, second: int) -> int:
+    """Make any kernel call of two arguments that are numbers or addresses; the interpreter lock is kept meanwhile."""
+    return _check(_libc.syscall(number, first, second, 0, 0))
 
 
 def readable_within(descriptor: int, seconds: float) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Final, NoReturn
 
-from workers.supervisor import syscalls
+from workers.supervisor import forking, syscalls
 from workers.supervisor.confining import mounts
 from workers.supervisor.confining.cells import Cell
 from workers.supervisor.trees import Tree, TreeLimits, TreeUsage, processes, scan, self_test
@@ -145,10 +145,8 @@ class PidNamespaceTree:
 
     def _spawn_sleeper(self, output: int) -> None:
         env = {scan.MARK: f"{self._kind.node}/{self.name}"}
-        pid = syscalls.clone_apart(syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS)
-        if pid == 0:
-            _be_the_sleeper(output, env)
-        self._sleeper = pid
+        flags = syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS
+        self._sleeper = forking.fork_apart(flags, lambda: _be_the_sleeper(output, env))
 
 
 def _be_the_sleeper(output: int, env: dict[str, str]) -> NoReturn:
