@@ -369,7 +369,7 @@ def _empty(database_url: str) -> None:
         )
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_invariants_hold_after_any_sequence_of_verbs(database_url: str) -> None:
     Protocol.database_url = database_url
     chosen = settings(

@@ -14,7 +14,7 @@ from scheduler.explain import job_explanation
 from scheduler.explain.forecast import Forecaster
 from scheduler.identifiers import JobId
 from scheduler.identity import Caller
-from scheduler.jobs import cancel, hold
+from scheduler.jobs import cancel, hold, requeue
 from scheduler.leader import invariants
 from scheduler.nodes import drain, lost
 from tests.support.cluster import TOKEN, Cluster
@@ -64,6 +64,14 @@ def jobs_on(cluster: Cluster, node: wire.Registered, count: int = 3) -> list[tup
     answer = exchange(cluster, node, claims=claims(*[ref for _, ref in found if ref not in first]))
     assert [spec.ahead for spec in answer.granted] == [True] * (count - 1)
     return sorted(found, key=lambda one: one[1] not in first)
+
+
+def lose(cluster: Cluster) -> None:
+    """Let all nodes be silent for too long."""
+    watch, clock = lost.SilentNodes(), [0.0]
+    for _ in range(14):
+        lost.declare_lost(cluster.rt, watch, lambda: clock[0])
+        clock[0] += 8.0
 
 
 def statuses(cluster: Cluster, *refs: ExecutionKey) -> list[str]:
@@ -203,6 +211,28 @@ def test_a_cancel_that_comes_after_the_start_is_a_try_that_was_stopped(cluster: 
     assert invariants.check(cluster.rt, hours=None) == []
 
 
+@pytest.mark.parametrize("told", ["its start", "its start and end at once", "nothing, and the node is lost"])
+def test_a_start_that_is_told_after_cancel_and_requeue_takes_no_try_from_the_new_round(
+    cluster: Cluster, node: wire.Registered, told: str
+) -> None:
+    (_, first), (job_id, second), _ = jobs_on(cluster, node)
+    cancel.cancel(cluster.rt, [job_id], actor="me")
+    requeue.requeue(cluster.rt, [job_id], actor="me")
+    tries = cluster.job(job_id).max_tries
+    if told == "its start":
+        exchange(cluster, node, reports=ends(first), starts=starts(second))
+    if told == "nothing, and the node is lost":
+        lose(cluster)
+        node = cluster.a_node("beta", cpus=1000)
+    else:
+        exchange(cluster, node, reports=ends(second, outcome="canceled", started=99.5))
+    job = cluster.job(job_id)
+    assert (job.status, job.num_exes, job.max_tries) == ("QUEUED", 1, tries + 1)
+    cluster.tick()
+    assert cluster.job(job_id).status == "RUNNING"
+    assert invariants.check(cluster.rt, hours=None) == []
+
+
 def test_a_held_job_comes_back_from_its_node(cluster: Cluster, node: wire.Registered) -> None:
     _, (job_id, second), _ = jobs_on(cluster, node)
     hold.hold(cluster.rt, [job_id], actor="me")
@@ -285,10 +315,7 @@ def test_a_drain_takes_back_what_is_ahead(cluster: Cluster, node: wire.Registere
 
 def test_what_was_ahead_on_a_lost_node_counts_as_started(cluster: Cluster, node: wire.Registered) -> None:
     _, (job_id, second), _ = jobs_on(cluster, node)
-    watch, clock = lost.SilentNodes(), [0.0]
-    for _ in range(14):
-        lost.declare_lost(cluster.rt, watch, lambda: clock[0])
-        clock[0] += 8.0
+    lose(cluster)
     assert statuses(cluster, second) == ["LOST"]
     assert (cluster.job(job_id).num_exes, cluster.job(job_id).status) == (1, "QUEUED")
     assert invariants.check(cluster.rt, hours=None) == []

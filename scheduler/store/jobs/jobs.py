@@ -216,20 +216,26 @@ def move(tx: Connection, event: JobEvent, steps: Sequence[JobMove], actor: str) 
 
 
 # That one member of a gang was claimed says nothing of the others: its withdrawals count until an attempt has run.
-_CHARGE = text("""
+# A job that waits although a try of it begins was cancelled and requeued since that was handed out: the try belongs to an
+# earlier round, and takes none from this one.
+_IS_OF_OLD = "status IN ('PENDING_UPLOAD', 'PENDING', 'BLOCKED', 'QUEUED')"
+_CHARGE = text(f"""
     WITH charged AS (
         UPDATE jobs
-        SET num_exes = num_exes + 1, withdrawals = CASE WHEN members = 1 THEN 0 ELSE withdrawals END,
-            started = COALESCE((SELECT x.started FROM executions x
-                                WHERE x.job_id = jobs.id AND x.attempt = jobs.attempt AND x.member = 0), now()),
+        SET num_exes = num_exes + 1,
+            max_tries = max_tries + CASE WHEN {_IS_OF_OLD} THEN 1 ELSE 0 END,
+            withdrawals = CASE WHEN members = 1 AND NOT {_IS_OF_OLD} THEN 0 ELSE withdrawals END,
+            started = CASE WHEN {_IS_OF_OLD} THEN started ELSE
+                      COALESCE((SELECT x.started FROM executions x
+                                WHERE x.job_id = jobs.id AND x.attempt = jobs.attempt AND x.member = 0), now()) END,
             last_modified = now()
         WHERE id = ANY(:ids)
           AND (members = 1 OR started IS NULL)
-        RETURNING id, followers
+        RETURNING id, followers, {_IS_OF_OLD} AS is_of_old
     )
-    INSERT INTO need_changes (job_id) SELECT id FROM charged WHERE followers > 1
+    INSERT INTO need_changes (job_id) SELECT id FROM charged WHERE followers > 1 AND NOT is_of_old
     RETURNING job_id
-""")
+""")  # noqa: S608 - our own text
 
 _COUNT_WITHDRAWAL = text("UPDATE jobs SET withdrawals = withdrawals + 1 WHERE id = ANY(:ids)")
 
@@ -237,8 +243,8 @@ _COUNT_WITHDRAWAL = text("UPDATE jobs SET withdrawals = withdrawals + 1 WHERE id
 def charge(tx: Connection, ids: Sequence[JobId]) -> bool:
     """Charge one try to each of these jobs, to a gang with the first claim of an attempt only; under the job locks.
 
-    Call it after their executions were moved: the start of a job is that of its execution. Return whether others wait for the
-    start of any of them: wake the leader then, after the commit.
+    Call it after their executions were moved: the start of a job is that of its execution. A job that was requeued since may be
+    tried as often as before. Return whether others wait for the start of any of them: wake the leader then, after the commit.
     """
     return bool(ids) and tx.execute(_CHARGE, {"ids": list(ids)}).first() is not None
 
