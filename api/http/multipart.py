@@ -18,7 +18,8 @@ from api.http import transfer
 from scheduler.errors import InvalidInput
 from scheduler.files.local_storage import PIECE
 
-_QUOTED_NAME = re.compile(r';\s*filename="((?:[^"\\]|\\.)*)"(?!.*filename\*=)', re.IGNORECASE)
+_QUOTED_NAME = re.compile(r';\s*+filename="((?:[^"\\]|\\.)*+)"', re.IGNORECASE)
+_OTHER_NAME = "filename*="
 _ESCAPED = re.compile(r'\\(["\\])')
 
 _MOST_HEAD = 64 * 1024
@@ -59,8 +60,9 @@ def _file_name(part: File) -> str:
 
     Browsers and most clients write a backslash as it is, and a quote as %22; others write `\\` and `\"`. Both are read.
     """
-    found = _QUOTED_NAME.search(part.headers.get("Content-Disposition", ""))
-    if found is None:
+    disposition = part.headers.get("Content-Disposition", "")
+    found = _QUOTED_NAME.search(disposition)
+    if found is None or _OTHER_NAME in disposition[found.end() :].lower():
         return part.filename or ""
     return _ESCAPED.sub(r"\1", found[1]).replace("%22", '"')
 

@@ -24,7 +24,9 @@ MAX_MEMBERS = 10_000
 MAX_INTEGER = 2**63 - 1
 """The largest number of the database's widest column; larger whole numbers are refused, not rounded."""
 
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+"""A text, also one that nothing ends: to look for its end from each of its quotes again would take for ever."""
+
 _SUSPICIOUS = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 """Escapes that may spell NUL or half a pair: only then is every string looked at."""
 

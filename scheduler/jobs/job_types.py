@@ -235,14 +235,23 @@ def _with_defaults(new: NewJobType, part: Document) -> Document:
 
 
 def _weigh_schemas(given: Document) -> None:
-    """Check the schemas of a definition before any lock is held: it may take a moment, and what was found is remembered."""
+    """Check the schemas of a definition before any lock is held: it may take a moment, and what was found is remembered.
+
+    Raises InvalidInput for more patterns than the schemas of a definition may have together.
+    """
+    together = 0
     interface = given.get("interface")
     parts = [interface.get(name) for name in ("input_data", "output_data")] if isinstance(interface, dict) else []
     for declared in parts:
         for one in declared if isinstance(declared, list) else ():
             schema = one.get("schema") if isinstance(one, dict) else None
             if isinstance(schema, dict):
-                json_schema.fault(schema)
+                together += json_schema.patterns_kib(schema)
+            if together > json_schema.MAX_PATTERNS_KIB:
+                sentence = (
+                    f"the patterns of all schemas are compiled to at most {json_schema.MAX_PATTERNS_KIB} KiB together"
+                )
+                raise InvalidInput(sentence, field="interface")
 
 
 def _definition_of(tx: Connection, new: NewJobType, part: Document) -> tuple[Definition, list[str]]:

@@ -24,7 +24,7 @@ _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017 - nodes may have Python 3.10
 _MICROSECOND = timedelta(microseconds=1)
 _INTEGER = re.compile(r"\s*([+-]?[0-9]{1,30})(?:\.0*)?\s*\Z")
-_FLOAT = re.compile(r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?\s*\Z")
+_FLOAT = re.compile(r"\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?\s*\Z")
 _NOT_FINITE = frozenset({"nan", "inf", "-inf", "+inf", "infinity", "-infinity", "+infinity"})
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
 _BOOLEANS = {"true": 1, "1": 1, "t": 1, "yes": 1, "false": 0, "0": 0, "f": 0, "no": 0}

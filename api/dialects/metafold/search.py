@@ -72,9 +72,25 @@ def _term(found: re.Match[str], fields: Collection[str], words: Mapping[str, Map
     negated = bool(found["negated"])
     if field not in words:
         return TextCondition(field, pattern, negated=negated)
-    like = re.compile(".*".join(map(re.escape, pattern.split("*"))) + r"\Z", re.IGNORECASE)
-    meant = tuple(inside for word, inside in words[field].items() if like.match(word))
+    meant = tuple(inside for word, inside in words[field].items() if _is_like(word, pattern))
     return TextCondition(field, words=meant, negated=negated)
+
+
+def _is_like(word: str, pattern: str) -> bool:
+    """Tell whether a word is what a pattern with `*` describes. Each piece is taken where it comes first: nothing is tried twice."""
+    first, *pieces = pattern.lower().split("*")
+    word = word.lower()
+    if not pieces:
+        return word == first
+    if not word.startswith(first):
+        return False
+    place = len(first)
+    for piece in pieces[:-1]:
+        found = word.find(piece, place)
+        if found < 0:
+            return False
+        place = found + len(piece)
+    return word.endswith(pieces[-1]) and len(word) - len(pieces[-1]) >= place
 
 
 def _known(name: str, fields: Collection[str]) -> str:

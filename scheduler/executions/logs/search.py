@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from scheduler.executions.logs import pieces
@@ -94,14 +94,13 @@ def search(
     read = pieces.blocks(rt, caller, wanted, wanted.start)
     since = read.since()
     for block in read:
-        lines = reading.take(block.data)
-        if lines is None:
-            continue
-        if reading.offset + len(lines) >= since and (cut := _gather(lines, reading, matcher, since, hits, limit)):
-            return LogSearch(hits, cut.offset + cut.size + 1, cut.line + 1, finished=False)
-        reading.pass_over(lines)
-        if time.monotonic() > until:
-            return LogSearch(hits, reading.offset, reading.line, finished=False)
+        whole = reading.take(block.data)
+        for lines in () if whole is None else _portions(whole, matcher.most):
+            if reading.offset + len(lines) >= since and (cut := _gather(lines, reading, matcher, since, hits, limit)):
+                return LogSearch(hits, cut.offset + cut.size + 1, cut.line + 1, finished=False)
+            reading.pass_over(lines)
+            if time.monotonic() > until:
+                return LogSearch(hits, reading.offset, reading.line, finished=False)
     if reading.rest:
         _gather(reading.rest, reading, matcher, since, hits, limit)
     return LogSearch(hits, None, None, read.finished)
@@ -123,6 +122,20 @@ def start_of_last_lines(rt: Runtime, caller: Caller, wanted: OutputSelection, co
         if start == 0:
             return 0
         size *= 4
+
+
+def _portions(lines: bytes, most: int) -> Iterator[bytes]:
+    """Yield lines in portions of up to `most` bytes, without the newline between two; a longer line is a portion of its own."""
+    start = 0
+    while len(lines) - start > most:
+        end = lines.rfind(b"\n", start, start + most + 1)
+        if end < 0:
+            end = lines.find(b"\n", start + most)
+        if end < 0:
+            break
+        yield lines[start:end]
+        start = end + 1
+    yield lines[start:]
 
 
 def _gather(

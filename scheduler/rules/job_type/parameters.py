@@ -42,22 +42,27 @@ def in_code(arguments: Sequence[str]) -> list[str]:
     """Return the names that are filled into a text which a shell or another interpreter then reads as a program.
 
     The value of an input would be program text there: `sh -c 'rm ${file}'` removes what the value says, and runs it. As an argument
-    of its own (`sh -c 'rm "$1"' sh ${file}`) it is only a value.
+    of its own (`sh -c 'rm "$1"' sh ${file}`) it is only a value. The time grows with the length of the arguments, however many
+    interpreters stand among them.
     """
-    found: list[str] = []
-    for number, argument in enumerate(arguments):
-        option = _CODE_OPTIONS.get(_INTERPRETER.sub("", argument.rpartition("/")[2]))
-        if option is None:
-            continue
-        before = ""
-        for place, word in enumerate(arguments[number + 1 :], number + 1):
-            if option.match(word):
-                found += asked_for(arguments[place : place + 2])
-                break
-            if not word.startswith(("-", "+")) and not before.endswith(("o", "O", "W", "X")):  # options with a value
-                break
-            before = word
-    return list(dict.fromkeys(found))
+    texts: dict[str, None] = {}
+    before = ""
+    waiting: set[re.Pattern[str]] = set()
+    for place, word in enumerate(arguments):
+        if met := {option for option in waiting if option.match(word)}:
+            texts.update(dict.fromkeys(arguments[place : place + 2]))
+            waiting -= met
+        if not word.startswith(("-", "+")) and not before.endswith(("o", "O", "W", "X")):  # options with a value
+            waiting.clear()
+        if option := _CODE_OPTIONS.get(_interpreter(word)):
+            waiting.add(option)
+        before = word
+    return list(dict.fromkeys(asked_for(list(texts))))
+
+
+def _interpreter(word: str) -> str:
+    """Return the name of a program without its folder and version."""
+    return word.rpartition("/")[2].removesuffix(".exe").rstrip("0123456789.")
 
 
 _SHELL, _SCRIPT, _EVALUATED = (
@@ -65,7 +70,6 @@ _SHELL, _SCRIPT, _EVALUATED = (
     re.compile(r"-[A-Za-z]*c"),
     re.compile(r"-[A-Za-z]*[eE]|--eval|-p|--print|-r"),
 )
-_INTERPRETER = re.compile(r"[0-9.]*(?:\.exe)?\Z")
 _CODE_OPTIONS = {
     **dict.fromkeys(
         ("sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "fish", "csh", "tcsh", "su", "runuser"), _SHELL

@@ -49,9 +49,15 @@ def visits(schema: Mapping[str, JsonValue]) -> int:
     return _Cost(schema).of(schema, MAX_DEPTH)
 
 
-def has_patterns(schema: Mapping[str, JsonValue]) -> bool:
-    """Tell whether any part of a schema compares texts with a pattern."""
-    return any("pattern" in part or "patternProperties" in part for part in _parts(schema))
+def patterns(schema: Mapping[str, JsonValue]) -> set[str]:
+    """Return the patterns that any part of a schema compares texts with."""
+    found = set[str]()
+    for part in _parts(schema):
+        found.update(_mapping(part.get("patternProperties")))
+        one = part.get("pattern")
+        if isinstance(one, str):
+            found.add(one)
+    return found
 
 
 def size(value: JsonValue, most: int, text_step: int = TEXT_STEP) -> int:
