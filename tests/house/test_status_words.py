@@ -41,6 +41,7 @@ PARTS = {
     "status <> 'AHEAD' OR is_ahead AND claim_token IS NOT NULL AND started IS NULL": "executions",
     "x.released_at IS NULL AND (x.status = 'RUNNING' OR x.status = 'QUEUED' AND NOT x.is_ahead)": "executions",
     "status = 'PENDING'": "jobs",
+    "status IN ('PENDING_UPLOAD', 'PENDING', 'BLOCKED', 'QUEUED')": "jobs",
     "workflow_id IS NOT NULL AND (status IN ('PENDING_UPLOAD', 'PENDING', 'QUEUED', 'RUNNING')) IS TRUE": "jobs",
 }
 DERIVED = {"g": "jobs", "j": "jobs", "p": "jobs", "last": "events"}

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # The children are counted in shared memory. Threads that want the interpreter all the time are what a busy supervisor has.
 PRELUDE = """
 import errno, mmap, os, signal, threading, time
-from workers.supervisor import forking
+from workers.supervisor.trees import forking
 
 begun = mmap.mmap(-1, 4096)
 

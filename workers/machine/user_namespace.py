@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from workers.paths import PATH
-from workers.supervisor import forking, syscalls
+from workers.supervisor import syscalls
 from workers.supervisor.confining import capabilities, mounts
+from workers.supervisor.trees import forking
 
 _LEAST_IDS: Final = 65_536
 _PATIENCE_S: Final = 10.0

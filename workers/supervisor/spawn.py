@@ -22,13 +22,13 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Final, NoReturn
 
-from workers.supervisor import forking, syscalls, threads
+from workers.supervisor import syscalls, threads
 from workers.supervisor.confining import capabilities, confinement
 from workers.supervisor.confining.cells import Cell, CellStock
 from workers.supervisor.confining.syscall_filter import KINDS, SyscallFilter
 from workers.supervisor.process_limits import ProcessLimits
 from workers.supervisor.request import RunRequest
-from workers.supervisor.trees import StrandedError, Tree, scan
+from workers.supervisor.trees import StrandedError, Tree, forking, scan
 
 _DEFAULT_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 _UMASK: Final = 0o022

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Final, NoReturn
 
-from workers.supervisor import forking, syscalls
+from workers.supervisor import syscalls
 from workers.supervisor.confining import mounts
 from workers.supervisor.confining.cells import Cell
-from workers.supervisor.trees import Tree, TreeLimits, TreeUsage, processes, scan, self_test
+from workers.supervisor.trees import Tree, TreeLimits, TreeUsage, forking, processes, scan, self_test
 
 _READY_TIMEOUT_S: Final = 5.0
 _NAMESPACE: Final = os.O_RDONLY | os.O_CLOEXEC
