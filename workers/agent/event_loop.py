@@ -155,8 +155,8 @@ class EventLoop:
             self._services.supervisor.send(self._tree_commands)
             self._tree_commands = []
         if self._claims or self._starts or self._reports:
-            hurry = bool(self._claims) or not self._machine.is_ahead
-            self._services.exchange.put(self._claims, self._starts, self._reports, hurry=hurry)
+            hungry = not self._machine.is_ahead
+            self._services.exchange.put(self._claims, self._starts, self._reports, hungry=hungry)
             self._claims, self._starts, self._reports = [], [], []
 
     # Any: each handler takes its own kind of command

@@ -2,7 +2,8 @@
 
 A call is repeated until it is answered, and the answer becomes an event. While one is under way the next items gather by
 themselves. Beyond that nothing is delayed while the node waits for an answer; while it has work ahead, a call is worth
-more the more it carries.
+more the more it carries. Then a start waits for one call more: most short jobs have ended by then, and the end says when it
+began.
 """
 
 from __future__ import annotations
@@ -58,8 +59,9 @@ class NodeExchanger:
         self._claims: deque[wire.ExecutionClaim] = deque()
         self._starts: deque[wire.ExecutionStart] = deque()
         self._reports: deque[wire.ExecutionReport] = deque()
+        self._fresh: deque[wire.ExecutionStart] = deque()
         self._change = threading.Condition()
-        self._hurry = self._stopped = False
+        self._hurry = self._hungry = self._stopped = False
 
     def put(
         self,
@@ -67,16 +69,21 @@ class NodeExchanger:
         starts: Sequence[wire.ExecutionStart] = (),
         reports: Sequence[wire.ExecutionReport] = (),
         *,
-        hurry: bool = True,
+        hungry: bool = True,
     ) -> None:
-        """Send these items, after the ones that wait already; without `hurry` the node has enough to do meanwhile."""
+        """Send these items, after the ones that wait already; unless it is `hungry` the node has enough to do meanwhile.
+
+        Claims never wait, for there may be room for what they ask; that alone does not make a node hungry.
+        """
+        hurry = hungry or bool(claims)
         with self._change:
             asleep = not self._count()
             self._claims.extend(claims)
-            self._starts.extend(starts)
+            self._fresh.extend(starts)
             self._reports.extend(reports)
             woken = hurry and not self._hurry
             self._hurry |= hurry
+            self._hungry |= hungry
             if asleep or woken or self._count() >= _ENOUGH:  # in between, gathering is not disturbed
                 self._change.notify()
 
@@ -98,8 +105,10 @@ class NodeExchanger:
             together = self._take(last, company=company)
             if together is None:
                 return
+            last = time.monotonic()
+            if not together:
+                continue  # starts that may go with their ends
             try:
-                last = time.monotonic()
                 self._send(together)
                 backoff.reset()
             except (ServerUnreachable, ServerRefused, GangerError) as trouble:
@@ -135,18 +144,27 @@ class NodeExchanger:
                 self._change.wait_for(lambda: self._stopped or self._count() >= _ENOUGH, _COMPANY_S)
             if self._stopped:
                 return None
-            hungry, self._hurry = self._hurry, False
+            hungry, self._hungry, self._hurry = self._hungry, False, False
             reports = _pop(self._reports)
             ended = {(one.execution_id, one.attempt) for one in reports}
+            if hungry:
+                self._ripen()
             # Start and end of a short job are one message: the end says when it started.
             starts = [one for one in _pop(self._starts) if (one.execution_id, one.attempt) not in ended]
+            self._fresh = deque(one for one in self._fresh if (one.execution_id, one.attempt) not in ended)
+            self._ripen()
             return _Round(_pop(self._claims), starts, reports, hungry)
+
+    def _ripen(self) -> None:
+        """What has started since the last call may be told from now on."""
+        self._starts.extend(self._fresh)
+        self._fresh.clear()
 
     def _is_due(self) -> bool:
         return self._stopped or self._hurry or self._count() >= _ENOUGH
 
     def _count(self) -> int:
-        return len(self._claims) + len(self._starts) + len(self._reports)
+        return len(self._claims) + len(self._fresh) + len(self._starts) + len(self._reports)
 
     def _put_back(self, together: _Round, wait_s: float) -> None:
         with self._change:
@@ -154,6 +172,7 @@ class NodeExchanger:
             self._starts.extendleft(reversed(together.starts))
             self._reports.extendleft(reversed(together.reports))
             self._hurry = True
+            self._hungry |= together.hungry
             self._change.wait_for(lambda: self._stopped, wait_s)
 
 
