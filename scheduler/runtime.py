@@ -12,6 +12,7 @@ from sqlalchemy import Engine, create_engine, event
 from scheduler.keyring import NO_KEYS, Keyring
 from scheduler.servers import database_address
 from scheduler.settings import Settings
+from scheduler.store import array_texts
 from scheduler.store.leader.wake import VANISHED
 
 SAFE_OPTIONS = (
@@ -108,6 +109,7 @@ def connect(
         for option, value in {"connect_timeout": 5, **VANISHED}.items():
             parameters.setdefault(option, value)
 
+    event.listen(engine, "connect", lambda connection, _: array_texts.register(connection))
     return engine
 
 

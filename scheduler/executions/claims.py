@@ -12,6 +12,7 @@ from scheduler.executions.task_spec import specify
 from scheduler.identifiers import Epoch, ExecutionId, JobId, NodeId
 from scheduler.rules.lifecycle.moves import ExecutionStatus, JobStatus
 from scheduler.runtime import Runtime
+from scheduler.store.executions import claims as claiming
 from scheduler.store.executions import executions, starts, task_specs
 from scheduler.store.jobs import jobs
 
@@ -54,8 +55,9 @@ def _take(
     """Move what is placed there to the node: with room first, and charge those."""
     node_id, epoch = node
     with_room = [(c.execution_id, c.attempt, c.token) for c in fresh if not rows[c.execution_id].is_ahead]
-    granted = executions.claim(tx, with_room, node_id=node_id, epoch=epoch) if with_room else set()
-    awaited = jobs.charge(tx, [rows[execution_id].job_id for execution_id in granted])
+    granted, awaited = set[ExecutionId](), False
+    if with_room:
+        granted, awaited = claiming.claim(tx, with_room, node_id=node_id, epoch=epoch)
     ahead = [(c.execution_id, c.attempt, c.token) for c in fresh if rows[c.execution_id].is_ahead]
     return granted | starts.hand_out(tx, ahead, node_id=node_id, epoch=epoch), awaited
 

@@ -18,14 +18,14 @@ from scheduler.nodes import registration
 from scheduler.rules.cluster.plan import Placement
 from scheduler.rules.lifecycle.outcome import Outcome, StopReason
 from scheduler.runtime import Runtime
-from scheduler.store.executions import executions
+from scheduler.store.executions import claims, executions
 from scheduler.store.jobs import jobs, preemptions
 from scheduler.store.leader import lease
 from scheduler.store.nodes import nodes
 
 
 def right(tx: Connection, job: JobId, execution: ExecutionId, attempt: Attempt, node: NodeId, epoch: Epoch) -> None:
-    executions.claim(tx, [(execution, attempt, "token")], node_id=node, epoch=epoch)
+    claims.claim(tx, [(execution, attempt, "token")], node_id=node, epoch=epoch)
     executions.withdraw(tx, [(execution, attempt)], "why")
     nodes.self_report(tx, node, epoch, degraded=None, leaving=False)
     jobs.JobMove(job, attempt)
@@ -34,8 +34,8 @@ def right(tx: Connection, job: JobId, execution: ExecutionId, attempt: Attempt, 
 def swapped(
     tx: Connection, rt: Runtime, job: JobId, execution: ExecutionId, attempt: Attempt, node: NodeId, epoch: Epoch
 ) -> None:
-    executions.claim(tx, [(attempt, execution, "token")], node_id=node, epoch=epoch)  # wrong
-    executions.claim(tx, [], node_id=epoch, epoch=node)  # wrong
+    claims.claim(tx, [(attempt, execution, "token")], node_id=node, epoch=epoch)  # wrong
+    claims.claim(tx, [], node_id=epoch, epoch=node)  # wrong
     executions.withdraw(tx, [(attempt, execution)], "why")  # wrong
     executions.ExecutionEnd(attempt, execution)  # wrong
     jobs.lock_of(tx, [job])  # wrong

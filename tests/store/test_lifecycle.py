@@ -13,7 +13,7 @@ from scheduler.rules.lifecycle.moves import (
     JobEvent,
     JobStatus,
 )
-from scheduler.store.executions import executions, starts
+from scheduler.store.executions import claims, executions, starts
 from scheduler.store.jobs import jobs
 from tests.support.cluster import TOKEN, Cluster
 
@@ -85,7 +85,7 @@ def _fire(cluster: Cluster, event: ExecutionEvent, number: int, attempt: int, no
     execution_id, tried = ExecutionId(number), Attempt(attempt)
     with cluster.rt.db.begin() as tx:
         if event is ExecutionEvent.CLAIM:
-            return executions.claim(tx, [(execution_id, tried, TOKEN)], node_id=NodeId(node_id), epoch=Epoch(1))
+            return claims.claim(tx, [(execution_id, tried, TOKEN)], node_id=NodeId(node_id), epoch=Epoch(1))[0]
         if event is ExecutionEvent.HAND_OUT:
             return starts.hand_out(tx, [(execution_id, tried, TOKEN)], node_id=NodeId(node_id), epoch=Epoch(1))
         if event is ExecutionEvent.START:

@@ -276,6 +276,32 @@ def test_a_more_urgent_short_job_is_next_on_the_node(cluster: Cluster, node: wir
     assert (spec.ahead, spec.priority) == (True, 1)
 
 
+def test_a_more_urgent_short_job_does_not_wait_for_less_urgent_work_to_come_back(cluster: Cluster) -> None:
+    node = cluster.a_node("alpha", cpus=1000, runs_ahead=True)
+    for _ in range(3):
+        _, ref = cluster.running(node)
+        cluster.change(
+            "UPDATE executions SET started = now() - interval '0.4 s', created = now() - interval '1 s' WHERE id = :id",
+            id=ref[0],
+        )
+        cluster.report(node, ref)
+    cluster.tick()
+    made = [cluster.a_job() for _ in range(8)]
+    cluster.tick()
+    full = [cluster.execution(cluster.execution_of(job_id)[0]) for job_id in made if cluster.job(job_id).attempt]
+    assert 2 <= len(full) < len(made)  # a second of work is all that goes ahead
+    urgent = cluster.a_job(priority=1)
+    cluster.tick()
+    ref = cluster.execution_of(urgent)
+    assert cluster.execution(ref[0]).is_ahead
+    assert [cluster.execution(row.id).cancel_requested for row in full] == [None] * len(full)
+    unclaimed = [(row.id, row.attempt) for row in full if not row.is_ahead]
+    exchange(cluster, node, claims=claims(*unclaimed))
+    (granted,) = exchange(cluster, node, claims=claims(ref)).granted
+    assert granted.priority == 1  # by which the node starts it next
+    assert invariants.check(cluster.rt, hours=None) == []
+
+
 def test_a_node_that_falls_idle_gets_what_waits_elsewhere(cluster: Cluster, node: wire.Registered) -> None:
     cluster.change("UPDATE executions SET started = ended - interval '400 ms', created = created - interval '1 min'")
     cluster.state = type(cluster.state)(cluster.settings)  # as a new leader learns it

@@ -52,6 +52,7 @@ class FakeNodeApi:
         self.published: dict[tuple[ExecutionKey, str, str], int] = {}
         self.registers: list[wire.NodeRegistration] = []
         self.beats: list[wire.HeartbeatBody] = []
+        self.exchanges: list[wire.NodeExchange] = []
         self.left = False
         self.epoch = 1
         self.status: dict[str, int] = {}
@@ -115,6 +116,7 @@ class FakeNodeApi:
 
     def exchange(self, body: bytes) -> Any:
         message = wire.NodeExchange.model_validate_json(body)
+        self.exchanges.append(message)
         self.started += [(one.execution_id, one.attempt) for one in message.starts]
         granted, refused = self._claim(message.claims)
         accepted, fenced = self._report(message.reports)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, TextClause, text
 
 from scheduler.identifiers import Attempt, Epoch, ErrorId, ExecutionId, JobId, NodeId
 from scheduler.rules.lifecycle.gangs import Member
-from scheduler.rules.lifecycle.moves import EXECUTION_MOVES, ExecutionEvent, ExecutionStatus, Move
+from scheduler.rules.lifecycle.moves import EXECUTION_MOVES, ExecutionEvent, ExecutionStatus
 from scheduler.rules.lifecycle.outcome import StopReason
 from scheduler.store import records
 
@@ -90,22 +90,6 @@ _READ = """
 """
 _LOCK = text(f"{_READ} FOR NO KEY UPDATE")
 _READ_ONLY = text(_READ)
-
-_CLAIM = text("""
-    UPDATE executions x
-    SET status = :target, claim_token = v.token, started = now(),
-        last_modified = now()
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:attempts AS int[]), CAST(:tokens AS text[])) AS v (id, attempt, token)
-    WHERE x.id = v.id
-      AND x.id = ANY(:ids)
-      AND x.attempt = v.attempt
-      AND x.node_id = :node_id
-      AND x.node_epoch = :epoch
-      AND x.cancel_requested IS NULL
-      AND NOT x.is_ahead
-      AND x.status = ANY(:sources)
-    RETURNING x.id
-""")
 
 _PHASES = (
     "pre_started", "pre_completed", "pre_exit_code",
@@ -241,30 +225,6 @@ def read(tx: Connection, ids: Iterable[ExecutionId]) -> dict[ExecutionId, Locked
     This is for a caller that holds none of their jobs: the rest of a gang may be locked in any order.
     """
     return _read(tx, _READ_ONLY, ids)
-
-
-def claim(
-    tx: Connection, claims: Sequence[tuple[ExecutionId, Attempt, str]], *, node_id: NodeId, epoch: Epoch
-) -> set[ExecutionId]:
-    """Give each (execution, attempt, token) to this node and epoch by compare-and-set; return the ids that it got."""
-    return set(
-        tx.execute(_CLAIM, claim_parameters(EXECUTION_MOVES[ExecutionEvent.CLAIM], claims, node_id, epoch)).scalars()
-    )
-
-
-def claim_parameters(
-    move: Move[ExecutionStatus], claims: Sequence[tuple[ExecutionId, Attempt, str]], node_id: NodeId, epoch: Epoch
-) -> dict[str, object]:
-    """Return the parameters of a statement that gives executions to a node, as (execution, attempt, token) names them."""
-    return {
-        "ids": [c[0] for c in claims],
-        "attempts": [c[1] for c in claims],
-        "tokens": [c[2] for c in claims],
-        "node_id": node_id,
-        "epoch": epoch,
-        "target": move.target,
-        "sources": sorted(move.sources),
-    }
 
 
 def end(tx: Connection, event: ExecutionEvent, ends: Sequence[ExecutionEnd]) -> set[ExecutionId]:

@@ -10,7 +10,7 @@ from scheduler.identifiers import Attempt, Epoch, ExecutionId, JobId, NodeId
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.lifecycle.moves import EXECUTION_MOVES, ExecutionEvent
 from scheduler.rules.lifecycle.outcome import StopReason
-from scheduler.store.executions import executions
+from scheduler.store.executions import claims
 
 # What holds room and has not been claimed goes first: the node would not know of it, and start others in its room.
 _HAND_OUT = text("""
@@ -91,15 +91,15 @@ _RECALLED = text("""
 
 
 def hand_out(
-    tx: Connection, claims: Sequence[tuple[ExecutionId, Attempt, str]], *, node_id: NodeId, epoch: Epoch
+    tx: Connection, placements: Sequence[tuple[ExecutionId, Attempt, str]], *, node_id: NodeId, epoch: Epoch
 ) -> set[ExecutionId]:
     """Give each (execution, attempt, token) to this node, which may start it from now on; return the ids that it got.
 
     None is given while the node has placements with room that it has not claimed.
     """
-    if not claims:
+    if not placements:
         return set()
-    parameters = executions.claim_parameters(EXECUTION_MOVES[ExecutionEvent.HAND_OUT], claims, node_id, epoch)
+    parameters = claims.parameters(EXECUTION_MOVES[ExecutionEvent.HAND_OUT], placements, node_id, epoch)
     return set(tx.execute(_HAND_OUT, parameters).scalars())
 
 

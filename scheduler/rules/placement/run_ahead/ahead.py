@@ -4,6 +4,9 @@ Between two jobs there is then no round trip. What is ahead holds no room and is
 moment. How far ahead is a matter of time: about `Policy.ahead_s` seconds of work for all that a node has, by the mean of
 runs of the same shape, and nothing for shapes that are not sure to be short (`short_runs`).
 
+Work that is less urgent does not count, for the node starts the more urgent first: so one urgent job among many short
+ones waits for no answer of anybody, but only for the next end.
+
 Order is kept by two rules. Whoever waits for room and could use what frees next on a node *blocks* it: nobody later goes
 ahead there, and what is less urgent there is *recalled*. And the node starts what is ahead in the order of priority, then
 of placement; one that needs more room than frees at a time makes the others wait until it fits.
@@ -74,8 +77,9 @@ class AheadPlan:
         rows = np.flatnonzero(where)
         if not len(rows):
             return NO_ASSIGNMENT
-        counts = room.counts(self._nodes, need, rows, brief_s, self._allowed_s)
-        rows, counts = ahead_room.fewest_first(rows, counts, room.work_s[rows], wanted)
+        work_s = room.work_s(shape.priority)[rows]
+        counts = room.counts(self._nodes, need, rows, work_s, brief_s, self._allowed_s)
+        rows, counts = ahead_room.fewest_first(rows, counts, work_s, wanted)
         return Assignment(rows, counts, len(rows))
 
     def may_have_room(self, shape: Shape) -> bool:
@@ -85,7 +89,7 @@ class AheadPlan:
     def add(self, shape: Shape, brief_s: float, assigned: Assignment) -> None:
         """Count jobs that this plan puts ahead."""
         room, need = self._get_room(), self._nodes.vector(shape.requires)
-        room.work_s[assigned.rows] += (
+        room.added_s[assigned.rows] += (
             ahead_room.shares(need, self._nodes.capacity[:, assigned.rows]) * brief_s * assigned.counts
         )
         room.count[assigned.rows] += assigned.counts

@@ -1,7 +1,7 @@
 """The room that comes in a moment: what is ahead on each node, and what is free there once all short work has ended."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,19 +26,38 @@ _LEAST_PART = 0.001
 class AheadRoom:
     """The work ahead on each node row.
 
-    `soon` is what is free once all short work there has ended; `work_s` how much waits ahead, in seconds of the whole node, and
-    `count` how many. `wanted_by` is the most urgent priority that waits for its next room.
+    `soon` is what is free once all short work there has ended; `count` is how many wait ahead. `wanted_by` is the most urgent
+    priority that waits for its next room. `waiting` has row, seconds of the whole node and priority of each that waits there,
+    `added_s` the seconds that this plan adds: it plans the most urgent first, so they count for all that follow.
     """
 
     soon: Amounts
-    work_s: NDArray[np.float64]
     count: NDArray[np.int64]
     wanted_by: NDArray[np.int64]
+    added_s: NDArray[np.float64]
+    waiting: tuple[Rows, NDArray[np.float64], NDArray[np.int64]]
+    _known: dict[int, NDArray[np.float64]] = field(default_factory=dict)
 
-    def counts(self, nodes: Nodes, need: Amounts, rows: Rows, brief_s: float, allowed_s: float) -> NDArray[np.int64]:
-        """Return how many jobs of this length each row may have ahead, beyond what it has."""
+    def work_s(self, priority: int) -> NDArray[np.float64]:
+        """Return how much work each row starts before a job of this priority that comes now, in seconds of the whole node.
+
+        Nodes start the more urgent first, so what is less urgent is no reason to keep it away from them.
+        """
+        before = self._known.get(priority)
+        if before is None:
+            rows, seconds, priorities = self.waiting
+            first = priorities <= priority
+            before = np.zeros(len(self.count))
+            np.add.at(before, rows[first], seconds[first])
+            self._known[priority] = before
+        return before + self.added_s
+
+    def counts(
+        self, nodes: Nodes, need: Amounts, rows: Rows, work_s: NDArray[np.float64], brief_s: float, allowed_s: float
+    ) -> NDArray[np.int64]:
+        """Return how many jobs of this length each row may have ahead, beyond the work that it has before them."""
         each_s = shares(need, nodes.capacity[:, rows]) * brief_s
-        by_time = np.floor(np.maximum(allowed_s - self.work_s[rows], 0.0) / np.maximum(each_s, 1e-9))
+        by_time = np.floor(np.maximum(allowed_s - work_s, 0.0) / np.maximum(each_s, 1e-9))
         return np.minimum(by_time, np.maximum(MOST_AHEAD - self.count[rows], 0)).astype(np.int64)
 
 
@@ -53,7 +72,9 @@ def read(
     soon = live[
         running.waits[live] | (running.brief[live] <= allowed_s) & (now - running.started[live] <= SOON * allowed_s)
     ]
-    room = AheadRoom(state.free.copy(), np.zeros(width), np.zeros(width, dtype=np.int64), np.full(width, NOBODY))
+    nothing = np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0, dtype=np.int64)
+    count, wanted_by = np.zeros(width, dtype=np.int64), np.full(width, NOBODY)
+    room = AheadRoom(state.free.copy(), count, wanted_by, np.zeros(width), nothing)
     for begun, takes in begins:
         np.add.at(room.soon.T, begun, takes.T)
     requests = running.requests()
@@ -62,7 +83,8 @@ def read(
         np.add.at(room.soon.T, rows[soon], table[:, running.request[soon]].T)
         ahead = soon[running.waits[soon]]
         parts = shares(table[:, running.request[ahead]], nodes.capacity[:, rows[ahead]])
-        np.add.at(room.work_s, rows[ahead], parts * np.minimum(running.brief[ahead], allowed_s))
+        seconds = parts * np.minimum(running.brief[ahead], allowed_s)
+        room.waiting = rows[ahead], seconds, running.priority[ahead]
         np.add.at(room.count, rows[ahead], 1)
     return room
 
