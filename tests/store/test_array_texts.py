@@ -54,9 +54,7 @@ def test_an_array_arrives_as_it_was_sent(cluster: Cluster, kind: str, sent: list
 
 
 def test_any_texts_arrive_as_they_were_sent(cluster: Cluster) -> None:
-    texts = st.lists(
-        st.none() | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), max_size=8
-    )
+    texts = st.lists(st.none() | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), max_size=8)
 
     @given(texts)
     def arrive(sent: list[str | None]) -> None:
