@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from scheduler.documents import JsonValue
-from workers.agent.execution import NodeExecution
+from workers.agent.execution import ExecutionStep, NodeExecution
 from workers.agent.run_ahead.room import NodeRoom
 from workers.agent.slots import SlotAllocator
 from workers.commands import NodeCommand, WriteJournalEntry, WriteLogLine
@@ -53,8 +53,6 @@ class StepContext:
         """What waits here for room, as a heap: by priority, then as placed."""
         self.given_ahead = 0
         """How many waited here when the scheduler gave the last of them."""
-        self.purging: set[ExecutionKey] = set()
-        """What was taken from the node and has not come to rest yet."""
         self.room = NodeRoom()
         self.slots = SlotAllocator(profile.user, profile.slots, profile.gpus, profile.position)
         for execution in held.values():
@@ -81,12 +79,11 @@ class StepContext:
 
     def is_purging(self) -> bool:
         """Return whether anything that was taken from the node has not come to rest yet."""
-        return bool(self.purging)
+        return any(execution.state is ExecutionStep.PURGING for execution in self.held.values())
 
     def forget(self, key: ExecutionKey) -> None:
         """Hold the execution no longer, and free its deadline and slot. May be repeated."""
         self.held.pop(key, None)
-        self.purging.discard(key)
         self.deadlines.pop(key, None)
         self.slots.free(key)
         self.room.free(key)

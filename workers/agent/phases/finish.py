@@ -86,7 +86,6 @@ def purge(context: StepContext, held: NodeExecution) -> bool:
     """
     context.log(log.EXECUTION_PURGED, held, state=str(held.state))
     state, held.state = held.state, ExecutionStep.PURGING
-    context.purging.add(held.key)
     context.deadlines.pop(held.key, None)
     if held.running is not None:
         context.issue(KillTree(held.key, 0.0))
