@@ -20,15 +20,21 @@ def rows(tx: Connection, statement: str, parameters: Mapping[str, Any]) -> list[
 
 
 def run(
-    tx: Connection, statement: str, parameters: Mapping[str, Any], *, prepare: bool | None = None
+    tx: Connection,
+    statement: str,
+    parameters: Mapping[str, Any],
+    *,
+    prepare: bool | None = None,
+    binary: bool = False,
 ) -> tuple[list[tuple[Any, ...]], Any]:
     """Return the rows as `rows` does, and the driver's cursor, which describes the columns to who asks.
 
-    Without a word about `prepare` the driver does it for a statement that it sees often.
+    Without a word about `prepare` the driver does it for a statement that it sees often. With `binary` the rows travel as they are
+    stored: bytes as text are twice as many, and are written and read letter by letter.
     """
     driver: Any = tx.connection.driver_connection
     try:
-        cursor = driver.execute(statement, parameters, prepare=prepare)
+        cursor = driver.execute(statement, parameters, prepare=prepare, binary=binary)
         return cursor.fetchall(), cursor
     except psycopg.Error as error:
         if driver.closed:

@@ -39,15 +39,21 @@ def read_one(record: type[R], result: CursorResult[tuple[object, ...]]) -> R:
 
 
 def read_marked(
-    tx: Connection, record: type[R], marks: int, statement: str, parameters: Mapping[str, object]
+    tx: Connection,
+    record: type[R],
+    marks: int,
+    statement: str,
+    parameters: Mapping[str, object],
+    *,
+    binary: bool = False,
 ) -> tuple[list[tuple[str, ...]], list[R]]:
     """Return the texts that the first `marks` columns of each row hold, and the rest of the rows as records. Raises TypeError as `read_all` does.
 
     The statement goes to the driver past SQLAlchemy, which would describe the many columns of a list anew for each page: an eighth of what a
-    page of 100 jobs costs. That they are the record's is looked at when a statement is new.
+    page of 100 jobs costs. That they are the record's is looked at when a statement is new. `binary` as in `by_key.run`.
     """
     written = _for_driver(statement)
-    rows, cursor = by_key.run(tx, written, parameters)
+    rows, cursor = by_key.run(tx, written, parameters, binary=binary)
     if (record, written) not in _compared:
         _compare(record, tuple(column.name for column in cursor.description)[marks:])
         if len(_compared) >= _MOST_COMPARED:
@@ -57,9 +63,11 @@ def read_marked(
     return [tuple(row[:marks]) for row in rows], [make(row[marks:]) for row in rows]
 
 
-def run(tx: Connection, statement: str, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
-    """Return the rows of a statement with `:name` parameters, which goes to the driver past SQLAlchemy."""
-    return by_key.run(tx, _for_driver(statement), parameters)[0]
+def run(
+    tx: Connection, statement: str, parameters: Mapping[str, object], *, binary: bool = False
+) -> list[tuple[Any, ...]]:
+    """Return the rows of a statement with `:name` parameters, which goes to the driver past SQLAlchemy; `binary` as in `by_key.run`."""
+    return by_key.run(tx, _for_driver(statement), parameters, binary=binary)[0]
 
 
 @lru_cache(_MOST_COMPARED)

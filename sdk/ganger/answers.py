@@ -187,7 +187,7 @@ class Leader(TypedDict):
 
 
 class LogIndexView(TypedDict):
-    """Where lines begin: `offsets[n]` is the byte at which line n x `every` begins, counted from 0."""
+    """Where lines begin: `offsets[n]` is the byte at which line n x `every` begins, counted from 0; with `skip` n begins there."""
 
     every: int
     execution_id: int

@@ -54,6 +54,9 @@ def test_the_index_says_where_each_thousandth_line_begins(api: Api, printed: int
         assert (found["lines"], found["size_bytes"], found["every"]) == (2_500, len(whole), 1_000)
         assert [whole[at:].split(b"\n")[0] for at in found["offsets"]] == [b"line 0", b"line 1000", b"line 2000"]
         assert found["is_finished"] is True
+    rest = api.get(path(printed, "index/"), skip=2).json
+    assert (rest["offsets"], rest["times"], rest["lines"]) == (found["offsets"][2:], found["times"][2:], 2_500)
+    assert api.get(path(printed, "index/"), skip=-1).status_code == 400
     assert api.get(path(printed, "index/"), phase="pre").json["size_bytes"] == 0
     assert api.get(f"/job-executions/{printed}/logs/odd/index/").status_code == 404
 

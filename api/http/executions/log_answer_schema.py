@@ -22,7 +22,7 @@ class LogView(TypedDict):
 
 
 class LogIndexView(TypedDict):
-    """Where lines begin: `offsets[n]` is the byte at which line n x `every` begins, counted from 0."""
+    """Where lines begin: `offsets[n]` is the byte at which line n x `every` begins, counted from 0; with `skip` n begins there."""
 
     execution_id: int
     stream: str

@@ -38,13 +38,21 @@ class LogQuery(Query):
         return self
 
 
-class LogIndexQuery(Query):
+class LogPhaseQuery(Query):
     """Which part of the output."""
 
     phase: Literal["pre", "job", "post", "cleanup"] | None = Field(default=None, description="one phase only")
 
 
-class LogLineQuery(LogIndexQuery):
+class LogIndexQuery(LogPhaseQuery):
+    """Which part of the output, and which part of its index."""
+
+    skip: Annotated[int, Field(ge=0, le=2**60), Digits] = Field(
+        default=0, description="leave out so many of the first places: what the caller has already"
+    )
+
+
+class LogLineQuery(LogPhaseQuery):
     """What to look for in lines."""
 
     q: Annotated[str, StringConstraints(min_length=1, max_length=500)]

@@ -120,8 +120,8 @@ def show_log_index(call: ApiCall, execution_id: ExecutionId, stream: str, query:
         "size_bytes": found.size,
         "lines": found.lines,
         "every": index.EVERY,
-        "offsets": list(found.offsets),
-        "times": list(found.times),
+        "offsets": found.offsets[query.skip :],
+        "times": found.times[query.skip :],
         "is_complete": found.complete,
         "is_finished": found.finished,
     }

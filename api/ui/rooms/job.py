@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Response, request
 
@@ -25,6 +26,12 @@ MOST_EVENTS = "200"
 MOST_NODES = "50"
 SHOWN_OUTPUT = 64 * 1024
 """Bytes of the end of the output that the page itself has; the rest is on the page of the log."""
+
+PLAIN_END = 16 * 1024
+"""Bytes of the end that the page of the log has itself, for whoever has no scripts, and to begin with: to lay out four times as many took longer than to fetch the first lines."""
+
+HEAD = 128 * 1024
+"""Bytes of the beginning that the window asks for while its scripts come: a thousand lines of usual length."""
 
 
 @pages.get("/ui/jobs/<id:job_id>")
@@ -51,11 +58,12 @@ def show_log(page: PageRequest, execution_id: int) -> PageAnswer:
     """The log of one try: a window that reads only what one looks at; without script its end."""
     one = feed.ask(page, executions.show_execution, execution_id=execution_id)
     stream, phase = _part_of_log()
-    tail = _tail(page, one, stream, phase)
+    tail = _tail(page, one, stream, phase, most=PLAIN_END)
     others = feed.ask(page, executions.list_executions_of_job, job_id=one["job"]["id"], query={"page_size": "40"})
     return PageView("log.html", {
         "try": one, "stream": stream, "phase": phase or "", "others": others["results"], "find": request.args.get("find", ""),
-        "plain_end": tail["text"] if tail else "It has printed nothing.",
+        "plain_end": tail["text"] if tail else "It has printed nothing.", "at_end": one["status"] != "COMPLETED",
+        "part": urlencode({"stream": stream, **({"phase": phase} if phase else {})}), "head": urlencode({"offset": 0, "limit": HEAD}),
     })  # fmt: skip
 
 
@@ -66,7 +74,8 @@ def read_log(page: PageRequest, execution_id: int, what: str) -> PageAnswer:
     named: dict[str, Any] = {"execution_id": execution_id, "stream": stream}
     asked = {name: request.args.get(name) for name in ("offset", "limit")}
     if what == "index":
-        return respond(feed.ask(page, executions.show_log_index, query={"phase": phase}, **named))
+        query = {"phase": phase, "skip": request.args.get("skip")}
+        return respond(feed.ask(page, executions.show_log_index, query=query, **named))
     if what == "search":
         query = {name: request.args.get(name) for name in ("q", "regex", "offset", "line")}
         return respond(feed.ask(page, executions.search_log, query={"phase": phase, **query}, **named))
@@ -97,12 +106,17 @@ def _part_of_log() -> tuple[str, str | None]:
 
 
 def _tail(
-    page: PageRequest, newest: dict[str, Any] | None, stream: str = "combined", phase: str | None = None
+    page: PageRequest,
+    newest: dict[str, Any] | None,
+    stream: str = "combined",
+    phase: str | None = None,
+    *,
+    most: int = SHOWN_OUTPUT,
 ) -> dict[str, Any] | None:
     """Return the end of what the newest try printed; None where it is kept no longer, or nothing was printed."""
     if newest is None or newest["output_purged"] is not None:
         return None
-    query = {"tail": str(SHOWN_OUTPUT), "format": "json", "phase": phase}
+    query = {"tail": str(most), "format": "json", "phase": phase}
     found = feed.ask(page, executions.show_log, execution_id=newest["id"], stream=stream, query=query)
     if found is None:
         return None

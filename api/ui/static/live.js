@@ -3,6 +3,7 @@
 // the others; a part is put into the page without touching what is in use. Where no stream comes, the part is asked for instead.
 
 const FIRST_BYTE_MS = 10_000, POLL_MS = 5_000, AGAIN_MS = 2_000;
+const ROWS = "[data-rows] > tbody > tr[id]";
 
 /** Tells whether something within is in use: a menu that is open, a field with the focus. @param {Element} within */
 export function inUse(within) {
@@ -19,35 +20,97 @@ const isRead = (part) => scrollY > 60 || part.querySelector("input[name=job_id]:
 
 /**
  * Keeps the rows of a list that is being read: those that are there are renewed, those that left are greyed, new ones are only counted.
- * @param {Element} part @param {string} text
+ * Tells whether the new text is held back.
+ * @param {Element} part @param {Element} fresh the new part @param {string} text
  */
-function keepRows(part, text) {
+function keepRows(part, fresh, text) {
   const chip = /** @type {HTMLElement | null} */ (document.getElementById("newer"));
-  const rows = [...part.querySelectorAll("[data-rows] > tbody > tr[id]")];
-  if (!chip || !rows.length) return text;
-  const fresh = new DOMParser().parseFromString(text, "text/html");
+  const rows = [...part.querySelectorAll(ROWS)];
+  if (!chip || !rows.length) return false;
   const body = fresh.querySelector("[data-rows] > tbody");
-  const found = new Map([...fresh.querySelectorAll("[data-rows] > tbody > tr[id]")].map((one) => [one.id, one]));
+  const found = new Map([...fresh.querySelectorAll(ROWS)].map((one) => [one.id, one]));
   const here = new Set(rows.map((one) => one.id));
   const newer = [...found.keys()].filter((id) => !here.has(id)).length;
   const held = newer > 0 && body !== null && isRead(part);
   chip.hidden = !held;
   heldBack = held ? text : "";
-  if (!held) return text;
+  if (!held) return false;
   /** @type {HTMLElement} */ (chip.querySelector(".said")).textContent = `${newer}${newer === found.size ? " or more" : ""} ${chip.dataset.words ?? "newer"}`;
   body.replaceChildren(...rows.map((one) => {
     const again = found.get(one.id);
     if (again) return again;
-    const gone = /** @type {Element} */ (fresh.importNode(one, true));
+    const gone = /** @type {Element} */ (document.importNode(one, true));
     gone.classList.add("gone");
     return gone;
   }));
-  return fresh.body.innerHTML;
+  return true;
+}
+
+/**
+ * Renews a list row by row and cell by cell: what says the same is left alone, and nothing of it is laid out anew.
+ * False where more than its rows is different, or there is no list in one of the two.
+ * @param {Element} part @param {Element} fresh the new part; its rows are taken out of it
+ */
+function putRows(part, fresh) {
+  const old = part.querySelector("[data-rows] > tbody"), now = fresh.querySelector("[data-rows] > tbody");
+  if (!old || !now) return false;
+  const here = new Map([...old.children].map((one) => [one.id, one]));
+  const wanted = [...now.children];
+  if (here.has("") || wanted.some((one) => !one.id)) return false;
+  now.replaceChildren();
+  const frame = /** @type {Element} */ (part.cloneNode(false));
+  frame.append(...[...part.childNodes].map((one) => one.contains(old) ? without(one, old) : one.cloneNode(true)));
+  if (frame.innerHTML !== fresh.innerHTML) { now.replaceChildren(...wanted); return false; }
+  let next = old.firstElementChild;
+  for (const row of wanted) {
+    const found = here.get(row.id);
+    here.delete(row.id);
+    if (found) putCells(found, row);
+    const placed = found ?? document.adoptNode(row);
+    if (placed === next) next = next.nextElementSibling; else old.insertBefore(placed, next);
+  }
+  for (const left of here.values()) left.remove();
+  return true;
+}
+
+/** A copy of a node in which one element within it is empty. @param {Node} node @param {Element} emptied */
+function without(node, emptied) {
+  const copy = node.cloneNode(false);
+  if (node !== emptied) for (const one of node.childNodes) copy.appendChild(one.contains(emptied) ? without(one, emptied) : one.cloneNode(true));
+  return copy;
+}
+
+/** @param {Element} row @param {Element} fresh */
+function putCells(row, fresh) {
+  row.classList.toggle("gone", fresh.classList.contains("gone"));
+  const cells = [...fresh.children];
+  if (cells.length !== row.children.length) { row.replaceChildren(...cells.map((one) => document.adoptNode(one))); return; }
+  for (const [n, cell] of [...row.children].entries()) if (!cell.querySelector("input, details[open]")) renew(cell, cells[n]);
+}
+
+/** Makes a node say what another says, by as little as that takes. @param {Node} old @param {Node} now */
+function renew(old, now) {
+  if (old.isEqualNode(now)) return;
+  if (old instanceof Text && now.nodeType === Node.TEXT_NODE) { old.data = now.textContent ?? ""; return; }
+  const alike = old instanceof Element && old.nodeName === now.nodeName && old.childNodes.length === now.childNodes.length;
+  if (!alike) { old.parentNode?.replaceChild(document.adoptNode(now), old); return; }
+  const fresh = /** @type {Element} */ (now);
+  for (const one of old.getAttributeNames()) if (!fresh.hasAttribute(one)) old.removeAttribute(one);
+  for (const one of fresh.getAttributeNames()) if (old.getAttribute(one) !== fresh.getAttribute(one)) old.setAttribute(one, fresh.getAttribute(one) ?? "");
+  const after = [...fresh.childNodes];
+  for (const [n, child] of [...old.childNodes].entries()) renew(child, after[n]);
 }
 
 /** Puts a new text of the live part into the page: elements that stay are the same elements. @param {Element} part @param {string} text @param {boolean} all also rows that are new */
 export async function put(part, text, all = false) {
-  if (!all) text = keepRows(part, text);
+  const fresh = new DOMParser().parseFromString(text, "text/html").body;
+  const isHeld = !all && keepRows(part, fresh, text);
+  if (!putRows(part, fresh)) await swap(part, isHeld ? fresh.innerHTML : text);
+  document.dispatchEvent(new CustomEvent("ganger:renewed"));
+}
+
+/** Puts a part into the page as a whole. @param {Element} part @param {string} text */
+async function swap(part, text) {
   const ticked = new Set([...part.querySelectorAll("input[type=checkbox]:checked")].map((one) => /** @type {HTMLInputElement} */ (one).value));
   const open = [...part.querySelectorAll("details[open][id]")].map((one) => one.id);
   const scrolled = /** @type {[Element, number, number][]} */ ([...part.querySelectorAll(".scroll, pre")].map((one) => [one, one.scrollLeft, one.scrollTop]));
@@ -56,7 +119,6 @@ export async function put(part, text, all = false) {
   for (const one of /** @type {NodeListOf<HTMLInputElement>} */ (part.querySelectorAll("input[type=checkbox]"))) one.checked = ticked.has(one.value);
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
   for (const [one, x, y] of scrolled) { one.scrollLeft = x; one.scrollTop = y; }
-  document.dispatchEvent(new CustomEvent("ganger:renewed"));
 }
 
 /** @param {HTMLElement} _root @param {() => number} _now */

@@ -1,7 +1,7 @@
 // @ts-check
 // The window on a log: lines are fetched a thousand at a time where one looks, about a screen of rows exists, and text is text.
 
-const ROW = 24, BLOCK = 1000, KEPT = 24, TALLEST = 12_000_000;
+const ROW = 24, BLOCK = 1000, KEPT = 24, TALLEST = 12_000_000, AT_ONCE = 3, AHEAD = 250, AGAIN_MS = 2000;
 const COLOURS = ["black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"];
 
 /** A line as pieces of text with classes: SGR colours stay, every other control sequence goes, `\r` leaves what stood last. @param {string} line */
@@ -59,7 +59,8 @@ class LogWindow {
     /** @type {Map<number, string[]>} */ this.ready = new Map();
     this.marked = [-1, -1];
     /** @type {number[]} */ this.hits = [];
-    this.at = -1; this.drawn = "";
+    this.at = -1; this.drawn = ""; this.loading = 0; this.early = false;
+    /** @type {Map<number, {row: HTMLElement, state: string}>} the rows that are there, by line */ this.made = new Map();
   }
 
   /** The scroll bar's scale: browsers cap the height of an element. */
@@ -73,14 +74,17 @@ class LogWindow {
   get scale() { const seen = this.view.clientHeight; return Math.max(1, this.height - seen) / Math.max(1, this.total * ROW - seen); }
 
   async index() {
-    const answer = await fetch(`${this.base}/index?${this.query}`, { credentials: "same-origin" });
+    // Of a log that grows, only what is new of the index is asked for: of a million lines all of it is 40 kB.
+    const skip = this.times.length;
+    const answer = await fetch(`${this.base}/index?${this.query}&skip=${skip}`, { credentials: "same-origin" });
     if (answer.status === 401) { location.reload(); return; }
     if (!answer.ok) { this.said.textContent = "The log cannot be read now."; return; }
     const found = await answer.json();
     const last = this.offsets.length - 1;
     if (found.size_bytes !== this.size) { this.blocks.delete(last); this.ready.delete(last); }
-    this.offsets = found.offsets; this.lines = found.lines; this.size = found.size_bytes; this.complete = found.is_complete; this.finished = found.is_finished;
-    this.times = found.times;
+    this.offsets = [...this.offsets.slice(0, skip), ...found.offsets]; this.times = [...this.times, ...found.times];
+    if (this.early && this.ready.get(0)?.length === BLOCK) this.early = false;
+    this.lines = found.lines; this.size = found.size_bytes; this.complete = found.is_complete; this.finished = found.is_finished;
     this.spacer.setAttribute("height", String(this.height));
     this.spacer.setAttribute("viewBox", `0 0 1 ${Math.max(1, this.height)}`);
     this.said.textContent = this.size ? `${this.lines.toLocaleString("en")} lines, ${this.size < 1048576 ? `${Math.ceil(this.size / 1024)} KiB` : `${(this.size / 1048576).toFixed(1)} MiB`}${this.complete ? "" : " so far"}` : this.finished ? "It printed nothing." : "It has printed nothing yet.";
@@ -88,19 +92,37 @@ class LogWindow {
     if (this.follow) this.toEnd(); else this.draw();
   }
 
+  /** The first lines, before the index tells where the thousandth ends: the page asks for both while its scripts come. */
+  async head() {
+    const answer = await fetch(this.root.dataset.head ?? "", { credentials: "same-origin" });
+    const lines = answer.ok ? (await answer.text()).split("\n").slice(0, -1) : [];
+    if (!lines.length || this.ready.has(0)) return;
+    const first = lines.slice(0, BLOCK);
+    this.early = first.length < BLOCK || this.times.length === 0;
+    if (!this.early) this.blocks.set(0, Promise.resolve(first));
+    this.ready.set(0, first);
+    this.lines = Math.max(this.lines, first.length);
+    this.drawn = ""; this.draw();
+  }
+
   /** @param {number} number of a block */
   block(number) {
     let found = this.blocks.get(number);
     if (!found) {
       const start = this.offsets[number], end = this.offsets[number + 1] ?? this.size;
+      this.loading += 1;
       found = fetch(`${this.base}/text?${this.query}&offset=${start}&limit=${Math.max(1, end - start)}`, { credentials: "same-origin" })
         .then((answer) => answer.ok ? answer.text() : "").then((text) => {
           const lines = text.split("\n");
           if (lines.length && lines[lines.length - 1] === "") lines.pop();
+          if (number === 0) this.early = false;
           this.ready.set(number, lines.slice(0, BLOCK));
           if (this.ready.size > KEPT) { const oldest = /** @type {number} */ (this.ready.keys().next().value); this.ready.delete(oldest); this.blocks.delete(oldest); }
           return lines;
-        });
+        }).catch(() => {
+          setTimeout(() => { this.blocks.delete(number); this.drawn = ""; this.draw(); }, AGAIN_MS);
+          return /** @type {string[]} */ ([]);
+        }).finally(() => { this.loading -= 1; this.drawn = ""; });
       this.blocks.set(number, found);
     }
     return found;
@@ -111,18 +133,36 @@ class LogWindow {
   draw() {
     const shown = Math.ceil(this.view.clientHeight / ROW) + 2;
     const first = Math.min(this.first(), Math.max(0, this.total - Math.floor(this.view.clientHeight / ROW)));
-    const state = `${first}:${shown}:${this.total}:${this.marked}:${this.at}:${[...this.ready.keys()].join()}`;
+    const end = Math.min(this.total, first + shown);
+    const state = `${first}:${end}:${this.marked}:${this.at}:${[...this.ready.keys()].join()}`;
     if (state === this.drawn) return;
     this.drawn = state;
-    const made = [];
-    const wanted = new Set();
-    for (let number = first; number < Math.min(this.total, first + shown); number++) {
+    for (const [number, one] of this.made) if (number < first || number >= end) { one.row.remove(); this.made.delete(number); }
+    /** @type {Set<number>} */ const wanted = new Set();
+    /** @type {Element | null} */ let next = this.rows.firstElementChild;
+    for (let number = first; number < end; number++) {
       const block = Math.floor(number / BLOCK), lines = this.ready.get(block);
-      if (!lines) wanted.add(block);
-      made.push(this.row(number, lines ? lines[number % BLOCK] ?? "" : null));
+      if (this.times.length && (!lines || (block === 0 && this.early && number >= lines.length))) wanted.add(block);
+      next = this.keep(number, lines ? lines[number % BLOCK] ?? "" : null, next);
     }
-    this.rows.replaceChildren(...made);
-    for (const block of wanted) void this.block(block).then(() => this.draw());
+    // Somebody who scrolls comes to the next lines before they could be asked for.
+    if (!wanted.size) for (const line of [end + AHEAD, first - AHEAD]) if (this.times.length && line >= 0 && line < this.lines && !this.ready.has(Math.floor(line / BLOCK))) wanted.add(Math.floor(line / BLOCK));
+    for (const block of wanted) {
+      // Whoever drags the bar passes a thousand blocks: only where it rests the lines are asked for.
+      if (!this.blocks.has(block) && this.loading >= AT_ONCE) continue;
+      void this.block(block).then(() => this.draw());
+    }
+  }
+
+  /** Leaves the row of a line where it is if it says the same, else makes it anew; returns the row after it. @param {number} number @param {string | null} text @param {Element | null} next */
+  keep(number, text, next) {
+    const state = `${text === null}:${text?.length}:${number >= this.marked[0] && number <= this.marked[1]}:${number === this.hits[this.at]}`;
+    const found = this.made.get(number);
+    if (found && found.state === state) return found.row.nextElementSibling;
+    const row = this.row(number, text);
+    this.made.set(number, { row, state });
+    if (found) found.row.replaceWith(row); else this.rows.insertBefore(row, next);
+    return row.nextElementSibling;
   }
 
   /** @param {number} number @param {string | null} text */
@@ -214,8 +254,12 @@ if (root) {
   const log = new LogWindow(root);
   const button = /** @type {HTMLButtonElement} */ (root.querySelector("[data-follow]"));
   const follow = (/** @type {boolean} */ on) => { log.follow = on; button.setAttribute("aria-pressed", String(on)); if (on) log.toEnd(); };
-  root.querySelector(".log-plain")?.remove();
-  log.view.hidden = false;
+  const plain = /** @type {HTMLElement | null} */ (root.querySelector(".log-plain"));
+  // The page has the last lines itself: where one begins at the end they stay until the window knows which lines they are.
+  const asked = new URLSearchParams(location.search).get("find");
+  const beginsAtEnd = root.dataset.end === "1" && !location.hash && !asked;
+  const open = () => { if (!plain?.isConnected && !log.view.hidden) return; plain?.remove(); log.view.hidden = false; log.drawn = ""; log.draw(); };
+  if (!beginsAtEnd) open();
   let last = 0;
   log.view.addEventListener("scroll", () => {
     if (log.follow && log.view.scrollTop < last - 4) follow(false);
@@ -238,15 +282,23 @@ if (root) {
     if (event.key === "n") log.next(1);
     if (event.key === "N") log.next(-1);
   });
+  /** The line that the address names, counted from 0; -1 where it names none. */
+  const named = () => Number(/^#L(\d{1,12})/.exec(location.hash)?.[1] ?? 0) - 1;
   const first = async () => {
-    await log.index();
-    // A link to a line beyond what is read so far waits for the rest of the index; everything else shows the beginning at once.
-    for (let round = 0; !log.complete && round < 1000; round++) await log.index();
+    if (root.dataset.head) void log.head();
+    let isThere = false;
+    for (let round = 0; round < 2000; round++) {
+      await log.index();
+      // What is looked at comes first, and the rest of the index when that is there.
+      if (!isThere && named() >= 0 && named() < log.lines) isThere = log.mark();
+      if (log.complete) return;
+      await Promise.all(log.blocks.values());
+    }
   };
   void first().then(() => {
-    const asked = new URLSearchParams(location.search).get("find");
+    open();
     if (asked) void log.search(asked, false);
-    else if (!log.mark() && root.dataset.end === "1") log.toEnd();
+    else if (!log.mark() && beginsAtEnd) log.toEnd();
     if (!log.finished) follow(!location.hash && !asked);
     const again = async () => { if (!document.hidden) await log.index(); if (!log.finished) setTimeout(again, 1000); };
     if (!log.finished) setTimeout(again, 1000);

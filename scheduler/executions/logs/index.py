@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from scheduler.executions.logs import pieces
-from scheduler.executions.logs.pieces import OutputBlock
+from scheduler.executions.logs.pieces import FIRST_BLOCK, OutputBlock
 from scheduler.executions.output import OutputSelection
 from scheduler.identifiers import ProjectId
 from scheduler.identity import Caller
@@ -19,7 +19,7 @@ EVERY = 1_000
 """The index has the beginning of so many lines."""
 
 INDEX_S = 0.15
-"""One call reads so long: the first lines of a large log are on the screen while the next calls read the rest."""
+"""A call reads so long, and the first one no more than its first block: its lines are on the screen while the next calls read the rest."""
 
 MOST_KEPT = 200
 
@@ -56,11 +56,11 @@ class LogIndexes:
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
         with found.lock:
-            until = time.monotonic() + within_s
+            until = time.monotonic() + (within_s if found.size else 0)
             read = pieces.blocks(rt, caller, wanted, found.size)
             for block in read:
                 _extend(found, block)
-                if time.monotonic() > until:
+                if len(block.data) >= FIRST_BLOCK and time.monotonic() > until:
                     found.complete = False
                     return found
             found.complete, found.finished = True, read.finished

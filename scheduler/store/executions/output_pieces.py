@@ -53,14 +53,14 @@ _PLACES = """
 
 _PLACES_IN_ORDER = {False: text(_PLACES.format(order=_ONE)), True: text(_PLACES.format(order=_BOTH))}
 
-_CONTENTS = text("""
+_CONTENTS = """
     SELECT c.data
     FROM unnest(CAST(:phases AS text[]), CAST(:streams AS text[]), CAST(:offsets AS bigint[]))
          WITH ORDINALITY AS v (phase, stream, start, place)
     JOIN output_chunks c ON c.execution_id = :execution_id AND c.phase = v.phase AND c.stream = v.stream
                         AND c."offset" = v.start
     ORDER BY v.place
-""")
+"""
 
 _SIZE = text("""
     SELECT COALESCE(sum(octet_length(data)), 0)::bigint
@@ -68,7 +68,7 @@ _SIZE = text("""
     WHERE execution_id = :execution_id AND phase = ANY(:phases) AND stream = ANY(:streams)
 """)
 
-_STATEMENTS = {False: text(_READ.format(order=_ONE)), True: text(_READ.format(order=_BOTH))}
+_STATEMENTS = {False: _READ.format(order=_ONE), True: _READ.format(order=_BOTH)}
 
 _TRIES = text("""
     SELECT id, attempt, member
@@ -150,7 +150,7 @@ def pieces(
         "tail": tail,
         "until": until,
     }
-    return records.read_all(PieceRow, tx.execute(_STATEMENTS[len(streams) > 1], parameters))
+    return records.read_marked(tx, PieceRow, 0, _STATEMENTS[len(streams) > 1], parameters, binary=True)[1]
 
 
 def places(
@@ -189,7 +189,7 @@ def contents(tx: Connection, execution_id: ExecutionId, chosen: Sequence[PiecePl
         "streams": [place.stream for place in chosen],
         "offsets": [place.offset for place in chosen],
     }
-    return [bytes(data) for (data,) in tx.execute(_CONTENTS, parameters)]
+    return [bytes(data) for (data,) in records.run(tx, _CONTENTS, parameters, binary=True)]
 
 
 def execution(tx: Connection, execution_id: ExecutionId) -> PrintingExecution | None:
