@@ -122,6 +122,28 @@ def test_a_failed_job_is_found_read_and_run_again_with_keys_alone(
     assert installation.wait(jobs["failed"], "FAILED")["round"] >= 1
 
 
+def test_many_are_cancelled_after_a_look_at_them_and_that_is_undone(page: Any, installation: Installation) -> None:
+    made = [installation.submit("true", name=f"wanted {n}", held=True, labels={"own": "undone"}) for n in range(3)]
+    page.goto(f"{installation.ready['url']}/ui/jobs?q=label:own=undone")
+    page.check(f"#job-{made[0]} input")
+    page.check(f"#job-{made[1]} input")
+    page.click("#bulk-bar a:has-text('Cancel')")
+    assert page.inner_text("h1") == "Cancel 2 jobs?"
+    page.fill("[name=reason]", "not these")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/ui/operations/*")
+    for job in made[:2]:
+        installation.wait(job, "CANCELED")
+    page.click("a:has-text('Undo')")
+    assert page.inner_text("h1") == "Run again 2 jobs?"
+    page.click("button:has-text('Run again 2 jobs')")
+    page.wait_for_url("**/ui/operations/*")
+    for job in made[:2]:
+        installation.wait(job, "COMPLETED", "QUEUED")
+    assert installation.job(made[2])["status"] == "QUEUED"
+    assert not page.troubles
+
+
 def test_a_long_log_is_a_window_that_jumps_finds_and_links(
     page: Any, installation: Installation, jobs: dict[str, int]
 ) -> None:

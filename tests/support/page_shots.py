@@ -10,8 +10,9 @@ from tests.support import chromium
 from tests.support.installation import Installation
 from tests.support.servers import state_folder
 
-PAGES = ("", "jobs", "jobs/1", "jobs/2", "jobs/4", "executions/1/log", "submit", "queue", "types", "types/command/1.0", "errors", "nodes",
-         "nodes/1", "pools", "pools/default", "operations", "bulk/cancel?q=status:queued", "admin", "audit", "me", "help", "nowhere")  # fmt: skip
+PAGES = ("", "jobs", "jobs/1", "jobs/1/find?q=tile", "jobs/2", "jobs/4", "jobs/4/trial", "executions/1/log", "executions/2/log", "submit", "queue", "types",
+         "types/command/1.0", "errors", "workflows", "workflows/1", "nodes", "nodes/1", "pools", "pools/default", "operations", "operations/1",
+         "bulk/cancel?q=status:queued", "admin", "admin/projects/default", "admin/workspaces", "audit", "me", "help", "nowhere")  # fmt: skip
 
 PHONE = 360
 LOOKS = (("light", "light", 1360), ("dark", "dark", 1360), ("phone", "light", PHONE))
@@ -34,7 +35,7 @@ def main(folder: Path) -> int:
                     page.goto(f"{installation.ready['url']}/ui/{address}")
                     page.wait_for_timeout(400)  # charts and the first live part
                     name = "".join(letter if letter.isalnum() else "-" for letter in address) or "overview"
-                    page.screenshot(path=folder / f"{name}-{look}.png", full_page=address != "executions/1/log")
+                    page.screenshot(path=folder / f"{name}-{look}.png", full_page=not address.endswith("/log"))
                 page.context.close()
         finally:
             installation.stop()
@@ -53,6 +54,18 @@ def _populate(installation: Installation) -> None:
     installation.submit("sleep", "600", name="train the model", resources={"gpu": 1})
     installation.submit("sleep", "600", name="the whole country", cpus_required=8)
     installation.submit("true", name="after the delivery", held=True, hold_reason="waiting for the new data")
+    workflow = {
+        "jobs": {
+            "fetch": {"command": ["true"]},
+            "tile": {"command": ["sh", "-c", "echo no such tile >&2; exit 3"], "needs": ["fetch"]},
+            "relief": {"command": ["sleep", "600"], "needs": ["fetch"]},
+            "merge": {"command": ["true"], "needs": ["tile", "relief"]},
+        }
+    }
+    installation.api.post("/workflows/", json={"definition": workflow}).raise_for_status()
+    old = [installation.submit("true", name=f"old tile {n}", held=True, labels={"run": "6"}) for n in range(3)]
+    named = {"job_id": old, "reason": "run 6 is wanted no more"}
+    installation.api.post("/jobs/cancel/", json=named).raise_for_status()
     installation.wait(done)
     installation.wait(failed)
     installation.wait(running, "RUNNING")

@@ -21,8 +21,12 @@ SHOWN = 8
 def show_overview(page: PageRequest) -> PageAnswer:
     """How the installation stands."""
     status = statuses.read(page)
-    running = feed.ask(page, jobs.list_jobs, query={"status": "RUNNING", "order": "-started", "page_size": str(SHOWN)})
-    failed = feed.ask(page, jobs.list_jobs, query={"status": "FAILED", "order": "-ended", "page_size": str(SHOWN)})
+    running = feed.ask(
+        page, jobs.list_jobs, query={"status": "RUNNING", "order": "-last_status_change", "page_size": str(SHOWN)}
+    )
+    failed = feed.ask(
+        page, jobs.list_jobs, query={"status": "FAILED", "order": "-last_modified", "page_size": str(SHOWN)}
+    )
     failures = feed.ask(
         page, executions.list_executions,
         query={"status": "FAILED", "started": "PT3H", "order": "-last_modified", "page_size": "200"},

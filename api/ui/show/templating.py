@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 import zlib
 from collections.abc import Mapping
 from datetime import datetime
@@ -43,7 +44,7 @@ def environment() -> Environment:
     )
     made.filters |= {
         "plain": formats.plain, "cut": formats.cut, "cut_plain": formats.cut_plain, "duration": formats.duration, "count": formats.count,
-        "number": formats.number, "mib": formats.mib, "size": formats.size, "pairs": formats.pairs,
+        "number": formats.number, "mib": formats.mib, "size": formats.size, "words": shlex.join, "pairs": formats.pairs,
         "beside": _beside, "clock": _clock, "stamp": _stamp,
     }  # fmt: skip
     made.globals |= {

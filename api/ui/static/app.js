@@ -124,6 +124,8 @@ function bulk() {
   count();
 }
 
+// On a phone the parts stand in one line that is wider than the screen: the one that is shown is to be seen.
+document.querySelector(".side [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 tryWhileTyping();
 signIn();
 setInterval(tick, 1000);

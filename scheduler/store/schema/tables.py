@@ -144,6 +144,7 @@ Index(
     jobs.c.id,
     postgresql_include=["status", "job_type_id", "project_id"],
 )
+Index("jobs_held", jobs.c.status, jobs.c.project_id, postgresql_where=text("is_held"))
 Index("jobs_pinned", jobs.c.project_id, jobs.c.last_modified, postgresql_where=text("is_pinned"))
 _CARRIED = {
     "status": ("job_type_id", "project_id"),

@@ -16,7 +16,7 @@ pages = Pages()
 
 KEYS = (
     ("/", "search, or go to anything"), ("g o", "overview"), ("g j", "jobs"), ("g q", "queue"), ("g t", "job types"), ("g e", "errors"),
-    ("g n", "nodes"), ("g p", "pools"), ("g b", "bulk operations"), ("j k", "next row, row before"), ("x", "tick the row"),
+    ("g n", "nodes"), ("g p", "pools"), ("g w", "workflows"), ("g b", "bulk operations"), ("j k", "next row, row before"), ("x", "tick the row"),
     ("Enter", "open the row"), ("c", "cancel"), ("r", "run again"), ("p", "pause updates, or let them go on"), (".", "show what is newer"),
     ("f", "follow the log"), ("n N", "next hit, hit before"), ("t", "light or dark"), ("?", "this page"), ("Escape", "close what is open"),
 )  # fmt: skip
