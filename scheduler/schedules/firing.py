@@ -2,28 +2,28 @@
 
 The row of a time is written first, and its key is schedule and time: whoever comes second, another leader or a repeat after a crash, finds
 it there and makes nothing. The database's clock says what is due; should it jump back, nothing fires twice, and a jump ahead is as downtime.
+Times of workflows wait until `workflow_runs` makes each in a transaction of its own: to check a definition takes longer than a turn may.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, cast
 
-import orjson
 from sqlalchemy import Connection
 
 from scheduler.errors import GangerError
-from scheduler.identifiers import JobId
-from scheduler.identity import Caller, Role
-from scheduler.jobs import cancel, submit
+from scheduler.jobs import submit
 from scheduler.jobs.new_job import NewJob
 from scheduler.jobs.submit import Submission
 from scheduler.rules.schedule import overlap
 from scheduler.rules.schedule.overlap import FiringKind, ScheduleDecision
 from scheduler.runtime import Runtime
-from scheduler.schedules import definition
+from scheduler.schedules import definition, target, told, workflow_runs
+from scheduler.schedules.workflow_runs import DueRun
 from scheduler.store.schedules import firings, schedules
 from scheduler.store.schedules.firings import NewFiring, OpenFiring
 from scheduler.store.schedules.schedules import ScheduleRow
@@ -35,34 +35,42 @@ LONGEST_S, SHORTEST_S = 1.0, 0.02
 QUIET_S = 10.0
 """The longest pause while no time waits for its turn: who changes a schedule nudges."""
 
-_ACTOR = "schedule"
-
 When = tuple[int, datetime]
 """A schedule and one of its times."""
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a turn has left: the last schedule that it looked at, None at the end, and times whose workflows are to be run."""
+
+    last: int | None
+    runs: Sequence[DueRun] = ()
+
+
 def step(rt: Runtime) -> float:
     """Let everything that is due fire, and return the seconds until the next turn."""
-    after: int | None = 0
-    while after is not None:
-        after = turn(rt, after)
+    found, runs = turn(rt), list[DueRun]()
+    while found.last is not None:
+        runs += found.runs
+        found = turn(rt, found.last)
+    left_over = workflow_runs.make(rt, [*runs, *found.runs])
     with rt.db.begin() as tx:
         following, now, waits = schedules.next_due(tx), schedules.now(tx), firings.any_waits(tx)
     longest = LONGEST_S if waits else QUIET_S
     left = longest if following is None else (following - now).total_seconds()
-    return min(max(left, SHORTEST_S), longest)
+    return SHORTEST_S if left_over else min(max(left, SHORTEST_S), longest)
 
 
-def turn(rt: Runtime, after: int = 0) -> int | None:
-    """Look at schedules behind the id `after` that are due, or of which something waits; return the last of them, None at the end.
+def turn(rt: Runtime, after: int = 0) -> Turn:
+    """Look at schedules behind the id `after` that are due, or of which something waits; return what is left to do.
 
     One transaction, safe to repeat.
     """
-    unwanted: list[JobId] = []
+    unwanted: list[OpenFiring] = []
     with rt.db.begin() as tx:
         rows = schedules.due(tx, after, AT_ONCE)
         if not rows:
-            return None
+            return Turn(None)
         ids = [row.id for row in rows]
         firings.settle(tx, ids)
         standing: dict[int, list[OpenFiring]] = defaultdict(list)
@@ -71,17 +79,20 @@ def turn(rt: Runtime, after: int = 0) -> int | None:
         rows = _pause_failing(tx, rows)
         now = schedules.now(tx)
         decisions = {row.id: _decide(row, now, standing[row.id]) for row in rows}
-        made = _write(tx, decisions) | firings.take(tx, _of_backfills(standing))
+        slow = {row.id: row for row in rows if target.is_workflow(row.target)}
+        due = _of_backfills(standing)
+        made = _write(tx, decisions, slow) | firings.take(tx, [one for one in due if one[0] not in slow])
         start(tx, rt, rows, sorted(made))
         _advance(tx, rows, decisions)
         for schedule_id, decision in decisions.items():
             if decision.cancel_live:
-                unwanted += [one.job_id for one in standing[schedule_id] if _is_regular(one) and one.job_id is not None]
-    if unwanted:
-        cancel.cancel(rt, unwanted, actor=_ACTOR, reason="a newer run of its schedule is due")
+                unwanted += [one for one in standing[schedule_id] if _is_regular(one)]
+    workflow_runs.cancel(rt, unwanted, "a newer run of its schedule is due")
     if made:
         rt.nudge("tick")
-    return rows[-1].id if len(rows) == AT_ONCE else None
+    fired = [(key, one) for key in slow for one, _ in decisions[key].fire]
+    runs = [DueRun(slow[key], one) for key, one in sorted([*fired, *(one for one in due if one[0] in slow)])]
+    return Turn(rows[-1].id if len(rows) == AT_ONCE else None, runs)
 
 
 def start(tx: Connection, rt: Runtime, rows: Sequence[ScheduleRow], made: Sequence[When]) -> None:
@@ -106,10 +117,7 @@ def _submit(
     """Make the jobs of one project and one maker at once; where one of them is refused, each by itself."""
     rows = [by_id[schedule_id] for schedule_id, _ in several]
     jobs = [NewJob(**cast("dict[str, Any]", {**row.target, "project": row.project})) for row in rows]
-    first = rows[0]
-    caller = Caller(
-        first.created_by, first.creator or _ACTOR, Role[first.role.upper()], first.project_id, first.project
-    )
+    caller = told.maker(rows[0])
     try:
         with tx.begin_nested():
             ids = submit.create(tx, rt, caller, Submission(jobs))
@@ -120,20 +128,10 @@ def _submit(
         for when in several:
             _submit(tx, rt, by_id, [when], before)
         return
-    told = [_told(row, nominal, before.get(row.id)) for row, (_, nominal) in zip(rows, several, strict=True)]
-    firings.started(tx, [(*when, job_id) for when, job_id in zip(several, ids, strict=True)], told)
-
-
-def _told(row: ScheduleRow, nominal: datetime, before: datetime | None) -> str:
-    """Return what a job learns of its schedule, as JSON."""
-    variables = {"GANGER_SCHEDULE": row.name, "GANGER_NOMINAL_TIME": _iso(nominal)}
-    if before is not None:
-        variables["GANGER_PREVIOUS_TIME"] = _iso(before)
-    return orjson.dumps(variables).decode()
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    variables = [
+        told.as_json(row, nominal, before.get(row.id)) for row, (_, nominal) in zip(rows, several, strict=True)
+    ]
+    firings.started(tx, [(*when, job_id) for when, job_id in zip(several, ids, strict=True)], variables)
 
 
 def _decide(row: ScheduleRow, now: datetime, standing: Sequence[OpenFiring]) -> ScheduleDecision:
@@ -151,8 +149,8 @@ def _is_regular(one: OpenFiring) -> bool:
     return one.kind is not FiringKind.BACKFILL
 
 
-def _write(tx: Connection, decisions: Mapping[int, ScheduleDecision]) -> set[When]:
-    """Write what becomes of each time; return those whose jobs are to be made."""
+def _write(tx: Connection, decisions: Mapping[int, ScheduleDecision], slow: Collection[int]) -> set[When]:
+    """Write what becomes of each time; return those whose jobs are to be made now. Those of the `slow` wait."""
     new: list[NewFiring] = []
     waited: list[When] = []
     for schedule_id, decision in decisions.items():
@@ -160,8 +158,9 @@ def _write(tx: Connection, decisions: Mapping[int, ScheduleDecision]) -> set[Whe
             NewFiring(schedule_id, one, FiringKind.REGULAR.value, "SKIPPED", reason) for one, reason in decision.skip
         ]
         new += [NewFiring(schedule_id, one, kind.value, "WAITING") for one, kind in decision.wait]
-        new += [NewFiring(schedule_id, one, kind.value, "FAILED") for one, kind in decision.fire]
-        waited += [(schedule_id, one) for one, _ in decision.fire]
+        outcome = "WAITING" if schedule_id in slow else "FAILED"
+        new += [NewFiring(schedule_id, one, kind.value, outcome) for one, kind in decision.fire]
+        waited += [] if schedule_id in slow else [(schedule_id, one) for one, _ in decision.fire]
     firings.skip(tx, [(key, one, overlap.REPLACED) for key, decision in decisions.items() for one in decision.replaced])
     fresh = firings.insert(tx, new)
     mine = set(waited)

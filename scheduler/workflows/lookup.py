@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -81,6 +81,14 @@ def culprit(rt: Runtime, caller: Caller, workflow_id: int) -> WorkflowJobRow | N
     with rt.db.begin() as tx:
         one(tx, caller, workflow_id)
         return workflows.culprit(tx, workflow_id)
+
+
+def states(tx: Connection, ids: Collection[int]) -> dict[int, WorkflowState]:
+    """Return the states of these runs, derived from where their jobs stand; those that are gone are left out."""
+    canceled = workflows.canceled(tx, ids) if ids else set[int]()
+    return {
+        key: state_of(found.counts, is_canceled=key in canceled) for key, found in workflows.counts(tx, ids).items()
+    }
 
 
 def one(tx: Connection, caller: Caller, workflow_id: int) -> WorkflowRow:

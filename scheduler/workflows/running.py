@@ -8,38 +8,31 @@ dialect calls this, and reads the run with `scheduler.workflows.lookup` and its 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from sqlalchemy import Connection
 
 from scheduler.documents import Document, JsonValue
-from scheduler.errors import Conflict, Forbidden, GangerError, InvalidInput
+from scheduler.errors import Conflict, Forbidden, InvalidInput
 from scheduler.identifiers import JobId, ProjectId
 from scheduler.identity import Caller
 from scheduler.jobs import priorities, resolve, submit
-from scheduler.jobs.entry_faults import EntryError
-from scheduler.needs import batch, writing
-from scheduler.needs.batch import BatchNeeds
-from scheduler.rules.lifecycle.moves import JobStatus
-from scheduler.rules.workflow.definition import MOST_JOBS, WorkflowDefinition
+from scheduler.rules.workflow.definition import MOST_JOBS
 from scheduler.rules.workflow.source import DefinitionFaults, DefinitionSource
 from scheduler.runtime import Runtime
 from scheduler.store import large_batches
 from scheduler.store.jobs import submissions
-from scheduler.store.jobs.submissions import GroupedJob, Project
-from scheduler.store.needs import changes
+from scheduler.store.jobs.submissions import Project
 from scheduler.store.workflows import events, workflows
 from scheduler.store.workflows.workflows import NewWorkflow
 from scheduler.workflows import building, checking, saved
-from scheduler.workflows.building import BorrowedStep, StepJob
+from scheduler.workflows.building import BorrowedStep
+from scheduler.workflows.job_writer import PART, CheckedWorkflow, JobWriter, told_by_place
 
 MOST_LIVE = 1_000
 """Most live workflows of one project."""
-
-_PART = 10_000
-"""Jobs of one transaction. A larger workflow is written in several, and nobody sees it before the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +59,17 @@ class WorkflowRequest:
     borrowed: Mapping[str, BorrowedStep] = field(default_factory=dict)
     """Steps that an earlier run, `rerun_of`, has done."""
     rerun_of: int | None = None
+    told: Mapping[str, str] = field(default_factory=dict)
+    """Variables of all its jobs, such as the time of the schedule that it is run for; users cannot set them."""
 
 
 @dataclass(frozen=True, slots=True)
-class CheckedWorkflow:
-    """A definition that can run: its jobs, parents first, and where each value was written."""
+class ReadyWorkflow:
+    """A request that was checked, with what it would run."""
 
-    source: DefinitionSource
-    definition: WorkflowDefinition
-    jobs: Sequence[StepJob]
-    inputs: Document
-    text: str
+    request: WorkflowRequest
+    project: Project
+    checked: CheckedWorkflow
 
 
 def check(rt: Runtime, caller: Caller, request: WorkflowRequest) -> CheckedWorkflow:
@@ -95,36 +88,62 @@ def run(rt: Runtime, caller: Caller, request: WorkflowRequest) -> int:
     Raises InvalidInput, Conflict for a key that was used for another request, or for too many live workflows, OverQuota.
     Up to 10,000 jobs it is one transaction; a larger one is invisible until the last of its transactions.
     """
-    project_name = _project(caller, request)
-    priorities.check(rt.settings, caller, request.priority, "priority")
     if request.key is not None:
         with rt.db.begin() as tx:
-            before = _known(tx, submit.project_of(tx, project_name).id, request)
+            before = _known(tx, submit.project_of(tx, _project(caller, request)).id, request)
         if before is not None:
             return before
-    request = _named(rt, project_name, request)
-    project, checked = _checked(rt, project_name, request)
-    writer = _JobWriter(rt, caller, project, checked)
+    ready = prepare(rt, caller, request)
+    writer = JobWriter(rt, caller, ready.project, ready.checked, ready.request.told)
     with rt.db.begin() as tx:
-        before = _replayed(tx, project.id, request)
+        before = _replayed(tx, ready.project.id, ready.request)
         if before is not None:
             return before
-        for number, one in enumerate(checked.jobs):
-            priorities.check(rt.settings, caller, one.job.priority, f"[{number}].priority")
-        if workflows.live(tx, project.id, MOST_LIVE) >= MOST_LIVE:
-            raise Conflict(f"the project has {MOST_LIVE} live workflows, and may not have more")
-        submit.check_quota(tx, project, len(checked.jobs))
-        large = len(checked.jobs) > _PART
-        new = _new(caller, project, request, checked, is_open=large)
-        workflow_id = writer.workflow_id = workflows.insert(tx, new)
-        events.write(tx, workflow_id, "RUN", caller.name, _why(request))
-        with large_batches.of(tx, len(checked.jobs)):
-            first = writer.write(tx, range(min(_PART, len(checked.jobs))))
-        _keep_key(tx, project.id, request, first)
-    if large:
+        first = _begin(tx, caller, ready, writer)
+        _keep_key(tx, ready.project.id, ready.request, first)
+    if writer.is_large:
         writer.rest()
     rt.nudge("tick")
-    return workflow_id
+    return writer.workflow_id
+
+
+def prepare(rt: Runtime, caller: Caller, request: WorkflowRequest) -> ReadyWorkflow:
+    """Return a request that was checked as a whole, for `create`. Raises InvalidInput, Forbidden. Writes nothing."""
+    project_name = _project(caller, request)
+    priorities.check(rt.settings, caller, request.priority, "priority")
+    request = _named(rt, project_name, request)
+    project, checked = _checked(rt, project_name, request)
+    for number, one in enumerate(checked.jobs):
+        priorities.check(rt.settings, caller, one.job.priority, f"[{number}].priority")
+    return ReadyWorkflow(request, project, checked)
+
+
+def create(tx: Connection, rt: Runtime, caller: Caller, ready: ReadyWorkflow) -> int:
+    """Make a workflow within a transaction that somebody else has begun, however large it is, and return its id.
+
+    Raises InvalidInput, Conflict, OverQuota as `run` does. Nothing is known of keys here.
+    """
+    writer = JobWriter(rt, caller, ready.project, ready.checked, ready.request.told)
+    _begin(tx, caller, ready, writer)
+    if writer.is_large:
+        with large_batches.of(tx, len(ready.checked.jobs)):
+            for numbers in writer.parts():
+                writer.write(tx, numbers)
+        writer.open_up(tx)
+    return writer.workflow_id
+
+
+def _begin(tx: Connection, caller: Caller, ready: ReadyWorkflow, writer: JobWriter) -> JobId:
+    """Write a run with its first jobs, as many as one transaction has; return the id of the first."""
+    project, checked = ready.project, ready.checked
+    if workflows.live(tx, project.id, MOST_LIVE) >= MOST_LIVE:
+        raise Conflict(f"the project has {MOST_LIVE} live workflows, and may not have more")
+    submit.check_quota(tx, project, len(checked.jobs))
+    new = _new(caller, project, ready.request, checked, is_open=writer.is_large)
+    writer.workflow_id = workflows.insert(tx, new)
+    events.write(tx, writer.workflow_id, "RUN", caller.name, _why(ready.request))
+    with large_batches.of(tx, len(checked.jobs)):
+        return writer.write(tx, range(min(PART, len(checked.jobs))))
 
 
 def _named(rt: Runtime, project_name: str, request: WorkflowRequest) -> WorkflowRequest:
@@ -137,7 +156,10 @@ def _named(rt: Runtime, project_name: str, request: WorkflowRequest) -> Workflow
 
 
 def _why(request: WorkflowRequest) -> str | None:
-    return None if request.rerun_of is None else f"a rerun of workflow {request.rerun_of}"
+    if request.rerun_of is not None:
+        return f"a rerun of workflow {request.rerun_of}"
+    schedule = request.told.get("GANGER_SCHEDULE")
+    return None if schedule is None else f"the schedule {schedule}, for {request.told['GANGER_NOMINAL_TIME']}"
 
 
 def _checked(rt: Runtime, project_name: str, request: WorkflowRequest) -> tuple[Project, CheckedWorkflow]:
@@ -182,6 +204,7 @@ def _given(request: WorkflowRequest) -> Document:
         "assets": cast("Document", dict(request.assets)),
         "priority": request.priority,
         "borrowed": [*request.borrowed],
+        "told": dict(request.told),
     }
     return {name: value for name, value in facts.items() if value not in (None, {}, [])}
 
@@ -239,118 +262,5 @@ def _keep_key(tx: Connection, project_id: ProjectId, request: WorkflowRequest, f
 
 def _try(tx: Connection, rt: Runtime, project: Project, checked: CheckedWorkflow) -> None:
     """Check the jobs as their submission would; writes nothing."""
-    with _told_by_place(checked):
+    with told_by_place(checked):
         resolve.tried(tx, rt, project, [one.job for one in checked.jobs])
-
-
-class _told_by_place:  # noqa: N801 - used as a function in a with statement
-    """Turns faults of single jobs into faults of the definition, by the places where they were written."""
-
-    def __init__(self, checked: CheckedWorkflow, first: int = 0) -> None:
-        self._checked, self._first = checked, first
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, EntryError):
-            raise self._named(error) from None
-
-    def _named(self, error: EntryError) -> GangerError:
-        faults = DefinitionFaults(self._checked.source)
-        told: set[tuple[str, str]] = set()
-        for number, one in sorted(error.errors.items()):
-            step = self._checked.jobs[self._first + number].step
-            for fault in one.faults:
-                if (step, fault.sentence) not in told:
-                    told.add((step, fault.sentence))
-                    faults.note(f"{step}: {fault.sentence}", "jobs", step, *checking.part_of(fault.field, self._checked.definition.steps[step]))  # fmt: skip
-        try:
-            faults.raise_all()
-        except GangerError as found:
-            return found
-        return next(iter(error.errors.values()))
-
-
-class _JobWriter:
-    """Writes the jobs of one workflow, part by part."""
-
-    def __init__(self, rt: Runtime, caller: Caller, project: Project, checked: CheckedWorkflow) -> None:
-        self._rt, self._caller, self._project, self._checked = rt, caller, project, checked
-        self.workflow_id = 0
-        self._is_large = len(checked.jobs) > _PART
-        self._needs: BatchNeeds = batch.read([one.job for one in checked.jobs])
-        self._ids: dict[int, JobId] = {}
-        self._groups: dict[str, int] = {}
-
-    def write(self, tx: Connection, numbers: range) -> JobId:
-        """Write these jobs; return the id of the first."""
-        jobs = self._checked.jobs
-        with _told_by_place(self._checked, numbers.start):
-            prepared = resolve.prepare(tx, self._rt, self._project, [jobs[n].job for n in numbers])
-        if self._needs.faults:
-            raise next(iter(self._needs.faults.values())).together()
-        groups = prepared.groups
-        if self._is_large:  # nothing starts before all of it is there
-            groups = [replace(group, status=JobStatus.PENDING) for group in groups]
-        # A workflow wants to know of each end, for it may be its own.
-        rows = [
-            GroupedJob(row.group, row.name, row.data, row.environment, row.labels, self._needs.levels.get(n, 1))
-            for n, row in zip(numbers, prepared.rows, strict=True)
-        ]
-        caller = self._caller
-        taken = submissions.take_ids(tx, [self._kept(n) for n in numbers])
-        for n, own in zip(numbers, taken, strict=True):
-            expansion = self._needs.plans.get(n, {}).get("expansion")
-            if isinstance(expansion, dict):
-                expansion["ids"] = _ranges(own[1:])
-        ids = submissions.insert(
-            tx,
-            self._project.id,
-            groups,
-            rows,
-            caller.token_id,
-            caller.name,
-            workflow_id=self.workflow_id,
-            ids=[own[0] for own in taken],
-        )
-        self._ids.update(zip(numbers, ids, strict=True))
-        faults = writing.write(tx, self._project.id, self._needs, self._ids, numbers, self._groups)
-        if faults:
-            raise next(iter(faults.values())).together()
-        members = [
-            (self._ids[n], jobs[n].step, jobs[n].member, jobs[n].allow_failure, jobs[n].is_finally) for n in numbers
-        ]
-        workflows.insert_jobs(tx, self.workflow_id, members)
-        return ids[0]
-
-    def _kept(self, number: int) -> int:
-        """Return how many ids a job takes: one, or as many as it may become jobs."""
-        expansion = self._checked.jobs[number].job.expansion
-        return 1 if expansion is None else int(str(expansion["limit"]))
-
-    def rest(self) -> None:
-        """Write what the first transaction has left, and let the workflow be seen."""
-        for numbers in self._parts():
-            with self._rt.db.begin() as tx, large_batches.of(tx, len(numbers)):
-                self.write(tx, numbers)
-        with self._rt.db.begin() as tx:
-            roots = [self._ids[n] for n in range(len(self._checked.jobs)) if n not in self._needs.needs]
-            changes.tell(tx, roots)
-            workflows.open_up(tx, self.workflow_id)
-
-    def _parts(self) -> Iterator[range]:
-        total = len(self._checked.jobs)
-        for start in range(_PART, total, _PART):
-            yield range(start, min(start + _PART, total))
-
-
-def _ranges(ids: Sequence[JobId]) -> list[list[int]]:
-    """Return ascending ids as ranges, first and last."""
-    ranges: list[list[int]] = []
-    for one in ids:
-        if ranges and ranges[-1][1] == one - 1:
-            ranges[-1][1] = one
-        else:
-            ranges.append([one, one])
-    return ranges

@@ -35,6 +35,18 @@ def cancel(rt: Runtime, caller: Caller, workflow_id: int, *, reason: str | None 
     return lookup.get(rt, caller, workflow_id)
 
 
+def close(rt: Runtime, workflow_id: int, *, actor: str, reason: str) -> None:
+    """Cancel a run in the name of the installation; one that is being cancelled, has ended or is gone stays as it is."""
+    with rt.db.begin() as tx:
+        before = changes.lock_if_there(tx, workflow_id)
+        if before is None or before.state is not None or before.is_canceled:
+            return
+        workflows.cancel(tx, workflow_id, actor, reason)
+        events.write(tx, workflow_id, "CANCEL", actor, reason)
+    upkeep.cancel_jobs(rt, workflow_id, with_finally=False, actor=actor, reason=reason)
+    rt.nudge("tick")
+
+
 def restart(rt: Runtime, caller: Caller, workflow_id: int, *, reason: str | None = None) -> ShownWorkflow:
     """Begin anew what failed or was cancelled, and with it what that blocked; what is COMPLETED stays. Return the run.
 

@@ -1,4 +1,4 @@
-"""Schedules: jobs that start by themselves."""
+"""Schedules: jobs and workflows that start by themselves."""
 
 from __future__ import annotations
 
@@ -22,9 +22,20 @@ class SchedulesEndpoint:
         """Yield schedules by name, page by page, each with its next times."""
         return paging.every(self._transport, Record, "/schedules/", paging.params(filters), limit=limit)
 
-    def create(self, name: str, job: Mapping[str, object], timing: Mapping[str, object]) -> Record:
-        """Make a schedule: `timing` has one of `cron`, `every` and `at`, and `zone`, `overlap`, `catch_up`, ... Raises Conflict, InvalidRequest."""
-        body = {"name": name, "job": dict(job), **timing}
+    def create(
+        self,
+        name: str,
+        job: Mapping[str, object] | None = None,
+        timing: Mapping[str, object] | None = None,
+        *,
+        workflow: Mapping[str, object] | None = None,
+    ) -> Record:
+        """Make a schedule of a `job`, or of a saved `workflow`: its `type`, and `inputs`, `parameters`, `assets`, ...
+
+        `timing` has one of `cron`, `every` and `at`, and `zone`, `overlap`, `catch_up`, ... Raises Conflict, InvalidRequest.
+        """
+        made = {name: dict(one) for name, one in (("job", job), ("workflow", workflow)) if one is not None}
+        body = {"name": name, **made, **(timing or {})}
         return Record.read(self._transport.json(Call("POST", "/schedules/", body=body)))
 
     def preview(self, timing: Mapping[str, object]) -> JsonObject:
@@ -36,12 +47,12 @@ class SchedulesEndpoint:
         return Record.read(self._transport.json(Call("GET", f"/schedules/{schedule_id}/")))
 
     def change(self, schedule_id: int, changes: Mapping[str, object]) -> Record:
-        """Change a schedule: `timing`, `job`, `is_paused`. Raises NotFound, InvalidRequest."""
+        """Change a schedule: `timing`, `job` or `workflow`, `is_paused`. Raises NotFound, InvalidRequest."""
         call = Call("PATCH", f"/schedules/{schedule_id}/", body=dict(changes), repeatable=True)
         return Record.read(self._transport.json(call))
 
     def delete(self, schedule_id: int) -> None:
-        """Delete a schedule; the jobs that it made stay. Raises NotFound."""
+        """Delete a schedule; the jobs and workflows that it made stay. Raises NotFound."""
         self._transport.send(Call("DELETE", f"/schedules/{schedule_id}/"))
 
     def firings(self, schedule_id: int, *, limit: int | None = None) -> Iterator[Record]:

@@ -11,6 +11,12 @@ from typing import Any
 
 from tests.support.installation import Installation
 
+WORKFLOW = """
+inputs: {whom: property}
+jobs:
+  greet: {command: [sh, -c, "test -n \\"$GANGER_NOMINAL_TIME\\""]}
+"""
+
 
 def test_a_schedule_is_made_and_its_job_starts_by_itself(installation: Installation) -> None:
     token = Path(installation.ready["token_file"]).read_text().strip()
@@ -41,3 +47,22 @@ def test_a_schedule_is_made_and_its_job_starts_by_itself(installation: Installat
     assert ganger("next", "--cron", "30 2 * * *", "--zone", "Europe/Berlin").count("T02:30") == 5
     ganger("delete", key)
     assert "often" not in ganger("list")
+
+    installation.api.post("/workflow-types/", json={"name": "greet", "definition": WORKFLOW})
+    wanted = ("--every", "1s", "--workflow", "greet", "-i", "whom=everybody", "--overlap", "allow")
+    key = str(json.loads(ganger("create", "greetings", *wanted, "--json"))["id"])
+    run = installation.until(
+        lambda: [
+            one for one in installation.api.get(f"/schedules/{key}/firings/").json()["results"] if one["workflow"]
+        ],
+        "a run of the workflow",
+    )[-1]["workflow"]
+    assert "WORKFLOW" in ganger("show", key)
+    assert ganger("trigger", key, "--force").startswith("workflow ")
+    ganger("delete", key)
+    ended = installation.until(
+        lambda: (found := installation.api.get(f"/workflows/{run}/").json())["ended"] and found, "its end"
+    )
+    assert (ended["state"], ended["inputs"]) == ("COMPLETED", {"whom": "everybody"})
+    assert "--workflow" in ganger("create", "none", "--every", "1s", status=2)
+    assert "-i, -p and -a" in ganger("create", "none", "--every", "1s", "-i", "a=b", "--", "true", status=2)

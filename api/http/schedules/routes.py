@@ -1,4 +1,4 @@
-"""Schedules: jobs that start by themselves."""
+"""Schedules: jobs and workflows that start by themselves."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from api.http.schedules.schema import (
     FiringView,
     ScheduleBody,
     ScheduleChangeBody,
+    ScheduledWorkflowBody,
     ScheduleList,
     SchedulePreview,
     SchedulesQuery,
@@ -31,9 +32,11 @@ from api.http.schedules.schema import (
 from scheduler.errors import GangerError, InvalidInput
 from scheduler.identity import Role
 from scheduler.jobs.new_job import NewJob
-from scheduler.schedules import schedules
+from scheduler.schedules import runs, schedules
 from scheduler.schedules.definition import ScheduleTiming
-from scheduler.schedules.schedules import BackfillRequest, ScheduleChange
+from scheduler.schedules.runs import BackfillRequest
+from scheduler.schedules.schedules import ScheduleChange
+from scheduler.schedules.target import Target, WorkflowTarget
 from scheduler.store.schedules.schedules import SCHEDULES
 
 routes = Routes("schedules")
@@ -50,12 +53,21 @@ def list_schedules(call: ApiCall, query: SchedulesQuery) -> ScheduleList:
 
 @routes.post("/schedules/", role=Role.SUBMITTER, answers={201: ScheduleView})
 def create_schedule(call: ApiCall, body: ScheduleBody) -> Answer[ScheduleView]:
-    """Make a schedule. Its job is checked now, as a submission would be."""
+    """Make a schedule. Its job or workflow is checked now, as a submission would be."""
     pause = (body.pause_reason or "paused when it was made") if body.is_paused else None
+    named = body.workflow if body.job is None else body.job
     try:
-        row = schedules.create(call.rt, call.caller, body.name, _timing(body), _job(body.job), pause)
+        row = schedules.create(
+            call.rt,
+            call.caller,
+            body.name,
+            _timing(body),
+            _target(body.job, body.workflow),
+            project_name=named.project,
+            pause=pause,
+        )
     except GangerError as error:
-        raise as_written(error, [body.job], many=False) from None
+        raise as_written(error, [body.job] if body.job is not None else [], many=False) from None
     headers = {"Location": public.url(f"/schedules/{row.id}/")}
     return Answer(view.entry(row, call.rt.now()), 201, headers)
 
@@ -79,7 +91,7 @@ def change_schedule(call: ApiCall, schedule_id: int, body: ScheduleChangeBody) -
         raise InvalidInput("the body changes nothing")
     wanted = ScheduleChange(
         timing=None if body.timing is None else _timing(body.timing),
-        target=None if body.job is None else _job(body.job),
+        target=None if body.job is None and body.workflow is None else _target(body.job, body.workflow),
         is_paused=body.is_paused,
         pause_reason=body.pause_reason,
         catch_up=body.catch_up,
@@ -89,7 +101,7 @@ def change_schedule(call: ApiCall, schedule_id: int, body: ScheduleChangeBody) -
 
 @routes.delete("/schedules/<id:schedule_id>/", role=Role.SUBMITTER, answers={204: None})
 def delete_schedule(call: ApiCall, schedule_id: int) -> Answer[None]:
-    """Delete a schedule; the jobs that it made stay."""
+    """Delete a schedule; the jobs and workflows that it made stay."""
     schedules.delete(call.rt, call.caller, schedule_id)
     return Answer(None, 204)
 
@@ -104,7 +116,7 @@ def list_firings(call: ApiCall, schedule_id: int, query: PageQuery) -> FiringLis
 @routes.post("/schedules/<id:schedule_id>/trigger/", role=Role.SUBMITTER, answers={201: FiringView})
 def trigger_schedule(call: ApiCall, schedule_id: int, body: TriggerBody) -> Answer[FiringView]:
     """Make a run now; 409 while one is live, unless it is forced."""
-    return Answer(view.firing(schedules.trigger(call.rt, call.caller, schedule_id, force=body.force)), 201)
+    return Answer(view.firing(runs.trigger(call.rt, call.caller, schedule_id, force=body.force)), 201)
 
 
 @routes.post("/schedules/<id:schedule_id>/backfill/", role=Role.SUBMITTER, answers={200: BackfillView})
@@ -113,19 +125,34 @@ def backfill_schedule(call: ApiCall, schedule_id: int, body: BackfillBody) -> Ba
     wanted = BackfillRequest(
         body.start, body.end, body.max_live, newest_first=body.order == "newest", only_missing=body.only_missing
     )
-    times = schedules.backfill(call.rt, call.caller, schedule_id, wanted, dry_run=body.dry_run)
+    times = runs.backfill(call.rt, call.caller, schedule_id, wanted, dry_run=body.dry_run)
     return {"dry_run": body.dry_run, "count": len(times), "times": times}
 
 
 @routes.delete("/schedules/<id:schedule_id>/backfill/", role=Role.SUBMITTER, answers={200: EndedBackfill})
 def end_backfill(call: ApiCall, schedule_id: int) -> EndedBackfill:
     """End the backfills of a schedule: what waits is skipped, what runs is cancelled."""
-    return {"count": schedules.end_backfill(call.rt, call.caller, schedule_id)}
+    return {"count": runs.end_backfill(call.rt, call.caller, schedule_id)}
 
 
 def _timing(body: ScheduleTimingBody) -> ScheduleTiming:
     facts: dict[str, Any] = {name: getattr(body, name) for name in ScheduleTimingBody.model_fields}
     return ScheduleTiming(**facts)
+
+
+def _target(job: JobBody | None, workflow: ScheduledWorkflowBody | None) -> Target:
+    if job is not None:
+        return _job(job)
+    assert workflow is not None, "one of both is given"  # noqa: S101 - checked by the body
+    return WorkflowTarget(
+        type_name=workflow.type,
+        name=workflow.name,
+        inputs=workflow.inputs or {},
+        parameters=workflow.parameters or {},
+        assets=workflow.assets or {},
+        labels=workflow.labels,
+        priority=workflow.priority,
+    )
 
 
 def _job(body: JobBody) -> NewJob:

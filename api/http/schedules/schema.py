@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from typing_extensions import TypedDict
 
 from api.http.jobs.schema import JobBody
 from api.http.paging import OrderedQuery
 from api.http.schema.answers import ListOf
-from api.http.schema.fields import LEFT_OUT, Body, ChangeBody, Moment, QueryBool, Reason, Word
+from api.http.schema.fields import LEFT_OUT, Body, ChangeBody, Moment, Priority, QueryBool, Reason, Word
+from api.http.workflows.schema import GivenFields, TypeAndRevision
 from scheduler.schedules.definition import LONGEST_JITTER_S, LONGEST_WINDOW_S, MOST_AT
 
 CronText = Annotated[
@@ -56,23 +57,55 @@ class ScheduleTimingBody(Body):
     pause_after_failures: Annotated[int, Field(ge=1, le=1_000)] | None = None
 
 
+class ScheduledWorkflowBody(GivenFields):
+    """A saved workflow to run, and what each run is given. Without a revision each run has the newest one of its time."""
+
+    type: Annotated[TypeAndRevision, Field(description="its name, or name:2 for one of its revisions")]
+    project: Word = LEFT_OUT
+    priority: Priority = LEFT_OUT
+
+
 class ScheduleBody(ScheduleTimingBody):
-    """A new schedule. Its job has the fields of a submission, without what concerns one submission alone."""
+    """A new schedule of a job or of a saved workflow. A job has the fields of a submission, without what concerns one submission alone."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": ["job"]}, {"required": ["workflow"]}],
+            "examples": [
+                {"name": "nightly", "cron": "30 2 * * *", "zone": "Europe/Berlin", "job": {"command": ["backup"]}},
+                {"name": "hourly", "every": "1h", "workflow": {"type": "airports", "inputs": {"limit": 5}}},
+            ],
+        }
+    )
 
     name: Word
-    job: JobBody
+    job: JobBody = LEFT_OUT
+    workflow: ScheduledWorkflowBody = LEFT_OUT
     is_paused: bool = False
     pause_reason: Reason | None = None
 
+    @model_validator(mode="after")
+    def _one_of_both(self) -> ScheduleBody:
+        if (self.job is None) == (self.workflow is None):
+            raise ValueError("give either a job, or the workflow that is run")
+        return self
+
 
 class ScheduleChangeBody(ChangeBody):
-    """Changes of a schedule: `timing` and `job` as a whole, or a pause."""
+    """Changes of a schedule: `timing`, and `job` or `workflow`, as a whole; or a pause."""
 
     timing: ScheduleTimingBody = LEFT_OUT
     job: JobBody = LEFT_OUT
+    workflow: ScheduledWorkflowBody = LEFT_OUT
     is_paused: bool = LEFT_OUT
     pause_reason: Reason | None = None
     catch_up: Annotated[bool, Field(description="at the end of a pause: make up for what was missed in it")] = False
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> ScheduleChangeBody:
+        if self.job is not None and self.workflow is not None:
+            raise ValueError("give either a job, or the workflow that is run")
+        return self
 
 
 class SchedulesQuery(OrderedQuery):
@@ -131,7 +164,8 @@ class ScheduleView(ScheduleTimingView):
     id: int
     project: str
     name: str
-    job: dict[str, object]
+    job: Annotated[dict[str, object] | None, Field(description="what it makes, null where that is a workflow")]
+    workflow: Annotated[dict[str, object] | None, Field(description="what it runs, null where it makes a job")]
     is_paused: bool
     pause_reason: str | None
     next: list[ComingTime]
@@ -148,13 +182,14 @@ class ScheduleList(ListOf):
 
 
 class FiringView(TypedDict):
-    """What became of one time: `status` is that of its job, null where there is none."""
+    """What became of one time: `status` is that of its job, or the state of its workflow; null where there is neither."""
 
     nominal: datetime
     kind: FiringKindWord
     outcome: FiringWord
     reason: str | None
     job: int | None
+    workflow: int | None
     status: str | None
     at: datetime
 

@@ -7,8 +7,9 @@ from typing import cast
 
 from api.http.schedules.schema import ComingTime, FiringView, SchedulePreview, ScheduleView
 from scheduler.rules.schedule.overlap import ScheduleRule
-from scheduler.schedules import definition, schedules
+from scheduler.schedules import definition, schedules, target
 from scheduler.schedules.schedules import ClockChange, ComingTimes
+from scheduler.schedules.target import WorkflowTarget
 from scheduler.store.schedules.firings import FiringRow
 from scheduler.store.schedules.schedules import ScheduleRow
 
@@ -24,7 +25,8 @@ def entry(row: ScheduleRow, now: datetime) -> ScheduleView:
             "project": row.project,
             "name": row.name,
             **{name: getattr(timing, name) for name in timing.__slots__},
-            "job": row.target,
+            "job": None if target.is_workflow(row.target) else row.target,
+            "workflow": _workflow(row),
             "is_paused": row.is_paused,
             "pause_reason": row.pause_reason,
             **coming,
@@ -53,10 +55,20 @@ def firing(row: FiringRow) -> FiringView:
             "outcome": row.outcome,
             "reason": row.reason,
             "job": row.job_id,
+            "workflow": row.workflow_id,
             "status": row.status,
             "at": row.at,
         },
     )
+
+
+def _workflow(row: ScheduleRow) -> dict[str, object] | None:
+    """Return the workflow that a schedule runs, in the words in which it is asked for."""
+    wanted = target.read(row.target)
+    if not isinstance(wanted, WorkflowTarget):
+        return None
+    facts = {name: getattr(wanted, name) for name in wanted.__slots__ if name != "type_name"}
+    return {"type": wanted.type_name, **{name: value for name, value in facts.items() if value not in (None, {})}}
 
 
 def _time(rule: ScheduleRule, moment: datetime) -> ComingTime:

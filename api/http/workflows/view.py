@@ -21,8 +21,8 @@ from scheduler.rules.workflow.layout import WorkflowBox
 from scheduler.store.workflows.events import WorkflowEvent
 from scheduler.store.workflows.workflows import WorkflowJobRow
 from scheduler.workflows.graph import NOT_RUN, BoxJobs, DrawnWorkflow, of_definition
+from scheduler.workflows.job_writer import CheckedWorkflow
 from scheduler.workflows.lookup import ShownWorkflow
-from scheduler.workflows.running import CheckedWorkflow
 
 _MOST_NAMED = 100
 

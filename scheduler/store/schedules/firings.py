@@ -16,7 +16,7 @@ from scheduler.store import records
 
 @dataclass(frozen=True, slots=True)
 class NewFiring:
-    """What becomes of a time: WAITING, SKIPPED, or, until its job is there, FAILED."""
+    """What becomes of a time: WAITING, SKIPPED, or, until what it makes is there, FAILED."""
 
     schedule_id: int
     nominal: datetime
@@ -28,13 +28,14 @@ class NewFiring:
 
 
 class FiringRow(NamedTuple):
-    """A firing as lists show it; `status` is that of its job, None where there is no job any more."""
+    """A firing as lists show it; `status` is that of its job or its workflow, None where there is neither any more."""
 
     nominal: datetime
     kind: str
     outcome: str
     reason: str | None
     job_id: JobId | None
+    workflow_id: int | None
     status: str | None
     at: datetime
 
@@ -47,8 +48,12 @@ class OpenFiring(NamedTuple):
     kind: FiringKind
     outcome: str
     job_id: JobId | None
+    workflow_id: int | None
     at_once: int | None
 
+
+REVIVED = 10
+"""So many of the newest runs that ended are looked at: somebody may have begun them anew."""
 
 _ANY_WAITS = text("SELECT EXISTS (SELECT FROM schedule_firings WHERE outcome = 'WAITING')")
 
@@ -60,19 +65,34 @@ _INSERT = text("""
     RETURNING schedule_id, nominal
 """)
 
-# A job that was cancelled is live until its processes are dead.
-_SETTLE = text("""
+# A job that was cancelled is live until its processes are dead, and a workflow has no state until all of its are.
+_IS_LIVE = """
+    (EXISTS (SELECT FROM jobs j WHERE j.id = f.job_id
+             AND (j.status IN ('PENDING_UPLOAD', 'PENDING', 'BLOCKED', 'QUEUED', 'RUNNING')
+                  OR EXISTS (SELECT FROM executions x WHERE x.job_id = j.id AND x.released_at IS NULL)))
+     OR EXISTS (SELECT FROM workflows w WHERE w.id = f.workflow_id AND w.state IS NULL))
+"""
+
+_SETTLE = text(f"""
     UPDATE schedule_firings f
     SET outcome = 'ENDED'
-    WHERE f.schedule_id = ANY(:ids) AND f.outcome = 'LIVE'
-      AND NOT EXISTS (
-          SELECT FROM jobs j WHERE j.id = f.job_id
-          AND (j.status IN ('PENDING_UPLOAD', 'PENDING', 'BLOCKED', 'QUEUED', 'RUNNING')
-               OR EXISTS (SELECT FROM executions x WHERE x.job_id = j.id AND x.released_at IS NULL)))
-""")
+    WHERE f.schedule_id = ANY(:ids) AND f.outcome = 'LIVE' AND NOT {_IS_LIVE}
+""")  # noqa: S608 - our own text
+
+# Who begins a run anew that had ended makes it live again.
+_REVIVE = text(f"""
+    UPDATE schedule_firings g
+    SET outcome = 'LIVE'
+    FROM unnest(CAST(:ids AS bigint[])) AS s (id)
+    CROSS JOIN LATERAL (
+        SELECT schedule_id, nominal, job_id, workflow_id FROM schedule_firings
+        WHERE schedule_id = s.id AND outcome = 'ENDED' ORDER BY nominal DESC LIMIT :most
+    ) AS f
+    WHERE g.schedule_id = f.schedule_id AND g.nominal = f.nominal AND g.outcome = 'ENDED' AND {_IS_LIVE}
+""")  # noqa: S608 - our own text
 
 _OPEN = text("""
-    SELECT schedule_id, nominal, kind, outcome, job_id, at_once
+    SELECT schedule_id, nominal, kind, outcome, job_id, workflow_id, at_once
     FROM schedule_firings
     WHERE schedule_id = ANY(:ids) AND outcome IN ('WAITING', 'LIVE')
     ORDER BY schedule_id, place, nominal
@@ -100,6 +120,11 @@ _STARTED = text("""
     WHERE f.schedule_id = v.id AND f.nominal = v.nominal
 """)
 
+_RUN = text("""
+    UPDATE schedule_firings SET outcome = 'LIVE', workflow_id = :workflow_id, reason = NULL, at = now()
+    WHERE schedule_id = :id AND nominal = :nominal
+""")
+
 _FAILED = text("""
     UPDATE schedule_firings f
     SET outcome = 'FAILED', reason = v.reason, at = now()
@@ -117,16 +142,16 @@ _TELL = text("""
 
 _COMPLETED = text("""
     SELECT f.schedule_id, max(f.nominal) AS nominal
-    FROM schedule_firings f JOIN jobs j ON j.id = f.job_id
-    WHERE f.schedule_id = ANY(:ids) AND j.status = 'COMPLETED'
+    FROM schedule_firings f LEFT JOIN jobs j ON j.id = f.job_id LEFT JOIN workflows w ON w.id = f.workflow_id
+    WHERE f.schedule_id = ANY(:ids) AND (j.status = 'COMPLETED' OR w.state = 'COMPLETED')
     GROUP BY f.schedule_id
 """)
 
 # The ends of the newest runs, by schedule: true where one failed.
 _ENDS = text("""
     SELECT s.id AS schedule_id, ARRAY(
-        SELECT f.outcome = 'FAILED' OR j.status = 'FAILED'
-        FROM schedule_firings f LEFT JOIN jobs j ON j.id = f.job_id
+        SELECT f.outcome = 'FAILED' OR COALESCE(j.status, w.state) = 'FAILED'
+        FROM schedule_firings f LEFT JOIN jobs j ON j.id = f.job_id LEFT JOIN workflows w ON w.id = f.workflow_id
         WHERE f.schedule_id = s.id AND f.outcome IN ('ENDED', 'FAILED')
         ORDER BY f.nominal DESC LIMIT s.most
     ) AS failed
@@ -134,8 +159,8 @@ _ENDS = text("""
 """)
 
 _ROWS = text("""
-    SELECT f.nominal, f.kind, f.outcome, f.reason, f.job_id, j.status, f.at
-    FROM schedule_firings f LEFT JOIN jobs j ON j.id = f.job_id
+    SELECT f.nominal, f.kind, f.outcome, f.reason, f.job_id, f.workflow_id, COALESCE(j.status, w.state) AS status, f.at
+    FROM schedule_firings f LEFT JOIN jobs j ON j.id = f.job_id LEFT JOIN workflows w ON w.id = f.workflow_id
     WHERE f.schedule_id = :id
     ORDER BY f.nominal DESC
     LIMIT :limit OFFSET :skipped
@@ -167,7 +192,7 @@ def insert(tx: Connection, new: Sequence[NewFiring]) -> set[tuple[int, datetime]
 
 
 def take(tx: Connection, waiting: Sequence[tuple[int, datetime]]) -> set[tuple[int, datetime]]:
-    """Let waiting firings wait no longer; return those that did. Each is FAILED until its job is there."""
+    """Let waiting firings wait no longer; return those that did. Each is FAILED until what it makes is there."""
     if not waiting:
         return set()
     rows = tx.execute(_TAKE, {"ids": [one[0] for one in waiting], "nominals": [one[1] for one in waiting]})
@@ -175,8 +200,9 @@ def take(tx: Connection, waiting: Sequence[tuple[int, datetime]]) -> set[tuple[i
 
 
 def settle(tx: Connection, ids: Sequence[int]) -> None:
-    """Mark the runs of these schedules that have ended."""
+    """Mark the runs of these schedules that have ended, and those of their newest that began anew."""
     tx.execute(_SETTLE, {"ids": list(ids)})
+    tx.execute(_REVIVE, {"ids": list(ids), "most": REVIVED})
 
 
 def open_ones(tx: Connection, ids: Sequence[int]) -> list[OpenFiring]:
@@ -201,6 +227,11 @@ def started(tx: Connection, made: Sequence[tuple[int, datetime, JobId]], told: S
         jobs = [one[2] for one in made]
         tx.execute(_STARTED, {"ids": [one[0] for one in made], "nominals": [one[1] for one in made], "jobs": jobs})
         tx.execute(_TELL, {"jobs": jobs, "told": list(told)})
+
+
+def run(tx: Connection, schedule_id: int, nominal: datetime, workflow_id: int) -> None:
+    """Write which workflow a firing has made."""
+    tx.execute(_RUN, {"id": schedule_id, "nominal": nominal, "workflow_id": workflow_id})
 
 
 def last_completed(tx: Connection, ids: Sequence[int]) -> dict[int, datetime]:

@@ -31,7 +31,7 @@ schedules = Table(
     Column("name", Text, nullable=False),
     # When it is due, and what it does then; see `scheduler.schedules.definition`.
     document("timing"),
-    # The job that it makes.
+    # The job that it makes, or the saved workflow that it runs; see `scheduler.schedules.target`.
     document("target"),
     Column("is_paused", Boolean, nullable=False, server_default="false"),
     Column("pause_reason", Text),
@@ -57,13 +57,16 @@ schedule_firings = Table(
     Column("outcome", Text, nullable=False),
     Column("reason", Text),
     Column("job_id", BigInteger),
+    Column("workflow_id", BigInteger),
     # Of a backfill: how many of it may be live, and the order in which it goes.
     Column("at_once", Integer),
     Column("place", BigInteger, nullable=False, server_default="0"),
     moment("at", now=True),
     one_of("kind", FiringKind, "firing_kind"),
     one_of("outcome", OUTCOMES, "firing_outcome"),
-    CheckConstraint("(job_id IS NOT NULL) = (outcome IN ('LIVE', 'ENDED'))", name="firing_job"),
+    CheckConstraint(
+        "num_nonnulls(job_id, workflow_id) = CAST(outcome IN ('LIVE', 'ENDED') AS integer)", name="firing_job"
+    ),
 )
 Index(
     "schedule_firings_open",

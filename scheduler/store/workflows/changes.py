@@ -135,6 +135,11 @@ def lock(tx: Connection, workflow_id: int) -> LockedWorkflow:
     return records.read_one(LockedWorkflow, tx.execute(_LOCK, {"id": workflow_id}))
 
 
+def lock_if_there(tx: Connection, workflow_id: int) -> LockedWorkflow | None:
+    """Lock a run; None where there is none any more."""
+    return records.read_optional(LockedWorkflow, tx.execute(_LOCK, {"id": workflow_id}))
+
+
 def revive(tx: Connection, ids: Collection[int]) -> list[int]:
     """Let those of these runs be live again of which a job is; return which were not."""
     return list(tx.execute(_REVIVE, {"ids": sorted(ids)}).scalars()) if ids else []

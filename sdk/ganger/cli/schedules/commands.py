@@ -1,4 +1,4 @@
-"""`ganger schedule`: jobs that start by themselves."""
+"""`ganger schedule`: jobs and workflows that start by themselves."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ import typer
 from ganger.cli import screen
 from ganger.cli.connection import Connection
 from ganger.cli.options import Json, ListByDefault, expanded
+from ganger.cli.workflows.commands import Assets, Inputs, Parameters, given_files, given_inputs, given_values
 from ganger.documents import JsonObject
 from ganger.errors import UsageError
 from ganger.records import Record
 
-schedule = typer.Typer(help="Let jobs start by themselves.", cls=ListByDefault)
+schedule = typer.Typer(help="Let jobs and workflows start by themselves.", cls=ListByDefault)
 
 HEADINGS = ("ID", "NAME", "PROJECT", "WHEN", "ZONE", "PAUSED", "NEXT")
-FIRINGS = ("TIME", "KIND", "OUTCOME", "JOB", "STATUS", "REASON")
+FIRINGS = ("TIME", "KIND", "OUTCOME", "JOB", "WORKFLOW", "STATUS", "REASON")
 
 ScheduleId: TypeAlias = Annotated[int, typer.Argument(min=1, metavar="SCHEDULE", help="Its id.")]
 Cron: TypeAlias = Annotated[str | None, typer.Option(help="Five fields, or @daily and the like.")]
@@ -40,6 +41,12 @@ def create(
     at: At = None,
     zone: Zone = None,
     job: Annotated[str | None, typer.Option(help="The job as JSON, instead of a command.")] = None,
+    workflow: Annotated[
+        str | None, typer.Option(help="A saved workflow instead: NAME, or NAME:2 for a revision of it.")
+    ] = None,
+    given: Inputs = None,
+    parameter: Parameters = None,
+    asset: Assets = None,
     project: Annotated[str | None, typer.Option(help="The project it belongs to.")] = None,
     overlap: Annotated[str | None, typer.Option(help="skip, queue, queue_all, cancel or allow.")] = None,
     catch_up: Annotated[str | None, typer.Option(help="none, last or all.")] = None,
@@ -50,12 +57,28 @@ def create(
     """Make a schedule.
 
     [bold]ganger schedule create nightly --cron @daily --zone UTC -- backup --all[/]
+
+    [bold]ganger schedule create hourly --every 1h --workflow airports -i limit=5[/]
     """
     more = {"overlap": overlap, "catch_up": catch_up, "jitter_s": jitter}
     timing = _timing(cron, every, at, zone) | {key: value for key, value in more.items() if value is not None}
-    wanted = _job(command, job) | ({"project": project} if project else {})
+    of_project: dict[str, object] = {"project": project} if project else {}
+    if workflow is None:
+        if given or parameter or asset:
+            raise UsageError("-i, -p and -a are for --workflow")
+        with connection.client() as api:
+            _show(api.schedules.create(name, _job(command, job) | of_project, timing), as_json=as_json)
+        return
+    if command or job is not None:
+        raise UsageError("give one of a command, --job and --workflow")
     with connection.client() as api:
-        _show(api.schedules.create(name, wanted, timing), as_json=as_json)
+        parts = {
+            "inputs": given_inputs(api, given, project),
+            "parameters": given_values(parameter, "--param"),
+            "assets": given_files(api, asset, project),
+        }
+        wanted = {"type": workflow, **of_project, **{key: value for key, value in parts.items() if value}}
+        _show(api.schedules.create(name, timing=timing, workflow=wanted), as_json=as_json)
 
 
 @schedule.command("list")
@@ -87,7 +110,7 @@ def show(schedule_id: ScheduleId, *, as_json: Json = False, connection: Connecti
         screen.document({**found.document, "firings": [one.document for one in firings]})
         return
     _show(found, as_json=False)
-    names = ("nominal", "kind", "outcome", "job", "status", "reason")
+    names = ("nominal", "kind", "outcome", "job", "workflow", "status", "reason")
     screen.table(FIRINGS, ([one.document[name] for name in names] for one in firings), empty="nothing was due yet")
 
 
@@ -167,7 +190,8 @@ def trigger(
     if as_json:
         screen.document(made)
     else:
-        screen.text(f"job {made['job']}" if made["job"] else f"no job was made: {made['reason']}")
+        kind = next((one for one in ("job", "workflow") if made[one]), None)
+        screen.text(f"{kind} {made[kind]}" if kind else f"nothing was made: {made['reason']}")
 
 
 @schedule.command("backfill")
@@ -201,7 +225,7 @@ def backfill(
 @schedule.command("delete")
 @expanded
 def delete(schedule_id: ScheduleId, *, connection: Connection) -> None:
-    """Delete a schedule; the jobs that it made stay.
+    """Delete a schedule; the jobs and workflows that it made stay.
 
     [bold]ganger schedule delete 3[/]
     """
@@ -218,7 +242,7 @@ def _timing(cron: str | None, every: str | None, at: list[str] | None, zone: str
 
 def _job(command: list[str] | None, job: str | None) -> dict[str, object]:
     if (job is None) == (not command):
-        raise UsageError("give a command behind --, or --job with JSON")
+        raise UsageError("give a command behind --, --job with JSON, or --workflow with the name of a saved one")
     if job is None:
         return {"command": command}
     try:
