@@ -17,6 +17,7 @@ from api.http.about import routes as about
 from api.http.api_runtime import ApiRuntime
 from api.http.blobs import routes as blobs
 from api.http.bulk import routes as bulk
+from api.http.cache import routes as cache
 from api.http.data_sets import routes as data_sets
 from api.http.db_metrics import DatabaseMetrics
 from api.http.document import answer_types, openapi
@@ -64,6 +65,7 @@ NOUNS = (
     jobs,
     done,
     workflow_types,
+    cache,
     workflows,
     bulk,
     schedules,

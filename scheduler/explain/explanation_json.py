@@ -182,6 +182,7 @@ class JobExplanation(WaitDocument):
     members: Annotated[list[MemberView], "of a gang's newest attempt; empty for a job of one"]
     failure: Mapping[str, object] | None
     blocked_by: Annotated[BlockingJob | None, "of a BLOCKED job: the one at the root of it"]
+    reuse: Annotated[str | None, "whose results it has, or why none were reused; null where that is off"]
 
 
 class NodeFitView(TypedDict):

@@ -31,6 +31,8 @@ from scheduler.store.jobs import explain_facts, preemptions
 from scheduler.store.jobs.explain_facts import JobFacts, LastExecution, MemberPlace, PauseReasons
 from scheduler.store.leader import cluster_state
 from scheduler.store.leader.conversion import shape_of
+from scheduler.store.needs import reuse
+from scheduler.store.needs.reuse import ReuseOutcome
 
 _WAITING = {JobStatus.QUEUED, JobStatus.PENDING}
 _BY_NEEDS = {JobStatus.PENDING_UPLOAD, JobStatus.PENDING, JobStatus.BLOCKED}
@@ -61,6 +63,7 @@ def explain(rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: JobId) 
         if inputs and row.is_held:
             inputs.append(forecast_json.reason(slug(Reason.HELD), f"it is held: {row.hold_reason}"))
         blocked_by = needs_reasons.blocking(tx, job_id) if row.status == JobStatus.BLOCKED else None
+        reused = reuse.outcome(tx, job_id)
     forecast = _forecast(rt, forecaster, row)
     if forecast is None and row.status == JobStatus.QUEUED:  # it may have been placed meanwhile
         with rt.db.begin() as tx:
@@ -72,6 +75,8 @@ def explain(rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: JobId) 
         future["reasons"] = [*open_needs, *(one for one in future["reasons"] if one["kind"] not in _FREE)]
     future["reasons"] = [*inputs, *future["reasons"]]
     summary = _summary(row, last, members, future)
+    if reused is not None and reused.reused_from is not None and row.status == JobStatus.COMPLETED:
+        summary = f"It was not run: it has the results of job {reused.reused_from}, which did the same."
     return {
         "job_id": job_id,
         "status": row.status,
@@ -83,7 +88,14 @@ def explain(rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: JobId) 
         "members": [_member(one) for one in members],
         "failure": None if row.error_name is None else _failure(row, row.error_name),
         "blocked_by": blocked_by,
+        "reuse": None if reused is None else _reuse(reused),
     }
+
+
+def _reuse(found: ReuseOutcome) -> str:
+    if found.reused_from is not None:
+        return f"the results of job {found.reused_from} are reused"
+    return found.missed or "not reused"
 
 
 def by_node(

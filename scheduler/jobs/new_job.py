@@ -58,6 +58,8 @@ class NewJob:
     """What must hold for it to run, once its needs are satisfied: see `rules.workflow.supply`."""
     expansion: Document | None = None
     """It stands for as many jobs as an output of what it needs has values: see `scheduler.resolver.expansion`."""
+    cache: Document | None = None
+    """It may be done with the results of another job: see `rules.workflow.reuse`."""
     key: str | None = None
     """A name within its batch, for the needs of others."""
     group: str | None = None
@@ -73,7 +75,20 @@ class NewJob:
 
 
 OF_EACH_JOB = frozenset(
-    {"name", "data", "inputs", "environment", "labels", "needs", "wiring", "conditions", "expansion", "key", "group"}
+    {
+        "name",
+        "data",
+        "inputs",
+        "environment",
+        "labels",
+        "needs",
+        "wiring",
+        "conditions",
+        "expansion",
+        "cache",
+        "key",
+        "group",
+    }
 )
 """The fields that are stored for each job by itself. The size of the inputs, which amounts follow from, is part of the key,
 and so is whether it needs any other."""
@@ -87,4 +102,4 @@ _shared = attrgetter(*SHARED)
 
 def group_key(job: NewJob, revision_id: RevisionId, input_mib: int) -> bytes:
     """Return what tells the groups of a batch apart: jobs with equal keys have the same shape and the same columns."""
-    return orjson.dumps((revision_id, input_mib, bool(job.needs or job.conditions), _shared(job)))
+    return orjson.dumps((revision_id, input_mib, bool(job.needs or job.conditions or job.cache), _shared(job)))

@@ -13,6 +13,7 @@ from scheduler.rules.cluster.avoidance import FORGIVE_AFTER_S
 from scheduler.runtime import Runtime
 from scheduler.store.executions import launch_failures
 from scheduler.store.jobs import jobs
+from scheduler.store.needs import changes
 from scheduler.store.nodes import nodes
 
 _BATCH = 1000
@@ -58,9 +59,11 @@ def next_due_s(rt: Runtime) -> float:
 
 
 def ready_due(rt: Runtime) -> int:
-    """Queue the jobs whose `not_before` has come; return their number."""
+    """Queue the jobs whose `not_before` has come, or have the resolver see to them; return their number."""
     with rt.db.begin() as tx:
         moved = ready(tx, jobs.due(tx, _BATCH))
-    if moved:
+        planned = jobs.due_for_resolver(tx, _BATCH)
+        changes.tell(tx, planned)
+    if moved or planned:
         rt.nudge("tick")
-    return len(moved)
+    return len(moved) + len(planned)

@@ -33,6 +33,9 @@ class AskedJob(Protocol):
     @property
     def conditions(self) -> Sequence[Document] | None: ...  # noqa: D102
 
+    @property
+    def cache(self) -> Document | None: ...  # noqa: D102
+
 
 @dataclass(frozen=True, slots=True)
 class EarlierEntry:
@@ -98,10 +101,10 @@ def read(batch: Sequence[AskedJob]) -> BatchNeeds:
     for number, job in enumerate(batch):
         if job.expansion is not None and job.group is not None:
             found.still_open.add(job.group)
-        if job.wiring or job.conditions or job.expansion is not None:
+        if job.wiring or job.conditions or job.expansion is not None or job.cache is not None:
             wiring = {name: wire.document() for name, wire in (job.wiring or {}).items()}
             found.plans[number] = {"wiring": wiring, "conditions": list(job.conditions or ())}
-            found.plans[number]["expansion"] = job.expansion
+            found.plans[number] |= {"expansion": job.expansion, "cache": job.cache}
         if not job.needs:
             continue
         before = found.needs.get(number - 1)

@@ -10,11 +10,12 @@ from sqlalchemy import Connection
 from scheduler.documents import DataEntry, JobDataDocument
 from scheduler.identifiers import ErrorId, JobId, ProjectId
 from scheduler.jobs.json_schema import SchemaBudget
-from scheduler.resolver import expansion
+from scheduler.resolver import expansion, reusing
+from scheduler.resolver.reusing import CachedJob, ReusedJobs
 from scheduler.rules.job_type import definition as definitions
 from scheduler.rules.job_type.definition import Definition, scaled, stepped
 from scheduler.rules.lifecycle.failures import INPUT_MISSING
-from scheduler.rules.workflow import supply
+from scheduler.rules.workflow import reuse, supply
 from scheduler.rules.workflow.supply import ParentResults, SuppliedInputs
 from scheduler.store.admin import errors_by_name
 from scheduler.store.jobs import shapes, submissions
@@ -35,6 +36,7 @@ class SuppliedJobs:
     skipped: set[JobId] = field(default_factory=set)
     missing: dict[JobId, str] = field(default_factory=dict)
     expanded: set[JobId] = field(default_factory=set)
+    reused: ReusedJobs = field(default_factory=ReusedJobs)
 
 
 def supplied(tx: Connection, ids: Sequence[JobId]) -> SuppliedJobs:
@@ -45,6 +47,7 @@ def supplied(tx: Connection, ids: Sequence[JobId]) -> SuppliedJobs:
     parents = _parents(tx, ids)
     budget = SchemaBudget()
     taken: list[tuple[ReleasedJob, Definition, SuppliedInputs]] = []
+    cached: list[CachedJob] = []
     for job in plans.read(tx, ids):
         of_job = parents.get(job.job_id, {})
         if not supply.all_hold(job.conditions, of_job):
@@ -57,9 +60,14 @@ def supplied(tx: Connection, ids: Sequence[JobId]) -> SuppliedJobs:
         given = supply.supply(definition.interface, job.wiring, of_job, budget.complaint)
         if given.missing is not None:
             found.missing[job.job_id] = given.missing
-        elif given.entries:
+            continue
+        if given.entries:
             taken.append((job, definition, given))
+        if job.cache is not None:
+            whole = definition.with_overrides(job.overrides)
+            cached.append(CachedJob(job, whole, _merged(job.data, given.entries), reuse.stored(job.cache)))
     _write(tx, taken, found)
+    found.reused = reusing.look(tx, [one for one in cached if one.job.job_id not in found.missing])
     return found
 
 

@@ -17,6 +17,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
+from scheduler.documents import JobResults
 from scheduler.events import NEEDS_OVERLOOKED
 from scheduler.identifiers import JobId, Term
 from scheduler.log import log
@@ -28,7 +29,7 @@ from scheduler.rules.lifecycle.needs import NeedVerdict, moves_by
 from scheduler.runtime import Runtime
 from scheduler.store.jobs import jobs
 from scheduler.store.leader import lease
-from scheduler.store.needs import changes, plans, verdicts
+from scheduler.store.needs import changes, plans, results, verdicts
 from scheduler.store.needs.changes import JudgedJob
 from scheduler.workflows import upkeep
 
@@ -125,8 +126,10 @@ def judge(tx: Connection, ids: set[JobId]) -> None:
     found = release.supplied(tx, [step.job_id for step in released if step.job_id in planned])
     unwanted = [replace(step, reason=_UNMET) for step in released if step.job_id in found.skipped]
     jobs.move(tx, JobEvent.SKIP, [*steps.get(JobEvent.SKIP, []), *unwanted], RESOLVER)
-    others = found.skipped | found.missing.keys() | found.expanded
-    ready(tx, [step for step in released if step.job_id not in others])
+    reused = found.reused
+    others = found.skipped | found.missing.keys() | found.expanded | reused.done.keys() | reused.waiting
+    ready(tx, [_told(step, reused.missed) for step in released if step.job_id not in others])
+    _reuse(tx, [step for step in released if step.job_id in reused.done], reused.done)
     _miss(tx, [step for step in released if step.job_id in found.missing], found.missing)
     _renew(tx, again)
 
@@ -147,6 +150,17 @@ def _miss(tx: Connection, steps: Sequence[jobs.JobMove], why: Mapping[JobId, str
     told = [replace(step, error_id=error_id, reason=why[step.job_id]) for step in steps]
     moved = jobs.move(tx, JobEvent.MISS, told, RESOLVER)
     plans.write_messages(tx, {job_id: why[job_id] for job_id in moved})
+
+
+def _told(step: jobs.JobMove, why: Mapping[JobId, str]) -> jobs.JobMove:
+    return replace(step, reason=why[step.job_id]) if step.job_id in why else step
+
+
+def _reuse(tx: Connection, steps: Sequence[jobs.JobMove], found: Mapping[JobId, tuple[JobId, JobResults]]) -> None:
+    """Let jobs be done with the results of others."""
+    told = [replace(step, reason=f"the results of job {found[step.job_id][0]} are reused") for step in steps]
+    moved = jobs.move(tx, JobEvent.REUSE, told, RESOLVER)
+    results.write(tx, {job_id: found[job_id][1] for job_id in moved})
 
 
 def _step(job: JudgedJob, event: JobEvent) -> jobs.JobMove:

@@ -178,6 +178,7 @@ def _jobs(
         needs=own.found or None,
         wiring=wiring or None,
         conditions=conditions or None,
+        cache=step.cache,
         key=step.name,
     )
     if step.for_each is not None and step.for_each.wire is not None:

@@ -513,6 +513,7 @@ class Explanation(TypedDict):
     queue: PlaceInQueue | None
     reasons: list[ReasonView]  # All of them, the most telling first.
     reservation: ReservationView | None
+    reuse: str | None  # Whose results it has, or why none were reused; null where that is off.
     share: ShareView | None
     status: str
     summary: str

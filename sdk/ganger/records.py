@@ -195,6 +195,7 @@ class Job(Record):
     project: str | None = None
     is_skipped: bool = False
     forced_by: str | None = None
+    cache: JsonObject | None = None
     needs: list[JsonObject] = []
     group: str | None = None
     workflow_id: int | None = None

@@ -43,6 +43,11 @@ class WorkflowsEndpoint:
         body = _body(definition, given)
         return self._transport.json(Call("POST", "/workflows/validate/", body=body, repeatable=True))
 
+    def forget_results(self, job_type: str | None = None, project: str | None = None) -> JsonObject:
+        """Let nobody reuse the results that are there of a job type (`name` or `name:version`), or of all. For operators."""
+        asked = paging.params({"job_type": job_type or (), "project": project or ()})
+        return self._transport.json(Call("DELETE", "/cache/", params=asked, repeatable=True))
+
     def get(self, workflow_id: int, *, patience_s: float | None = None) -> JsonObject:
         """Return a workflow with its state and where its jobs stand. Raises NotFound."""
         return self._transport.json(Call("GET", f"/workflows/{workflow_id}/", patience_s=patience_s))

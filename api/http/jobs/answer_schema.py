@@ -187,12 +187,21 @@ class AwaitedView(TypedDict):
     ]
 
 
+class ReuseView(TypedDict):
+    """What became of the reuse of results for a job: whose results it has, or why it ran itself."""
+
+    key: Annotated[str, Field(description="equal for jobs that do the same")]
+    reused_from: Annotated[int | None, Field(description="the job whose results it has, without having run")]
+    missed: Annotated[str | None, Field(description="why it ran itself")]
+
+
 class _Course(TypedDict):
     constraints: Sequence[ConstraintView]
     created_by: str | None
     needs: Annotated[list[NeedView], Field(description="the first hundred of what it waits or waited for")]
     group: Annotated[str | None, Field(description="the group that it belongs to")]
     forced_by: Annotated[str | None, Field(description="who said that it is done, though no execution completed")]
+    cache: Annotated[ReuseView | None, Field(description="of a job that may reuse results; null until it is looked at")]
     awaits: list[AwaitedView]
     is_pinned: Annotated[bool, Field(description="kept whatever the limits of retention say")]
     round: int

@@ -19,6 +19,7 @@ from api.http.jobs.answer_schema import (
     JobWithFiles,
     JobWithLatest,
     NamedValue,
+    ReuseView,
     RevisionInShort,
 )
 from api.http.jobs.placement_schema import ConstraintView
@@ -138,6 +139,7 @@ def detail(found: FullJob) -> JobDetail:
         "needs": more.needs or [],
         "group": more.group_name,
         "forced_by": more.forced_by,
+        "cache": cast("ReuseView | None", more.cache),
         "awaits": awaits_view.shown(found.uploads),
         "is_pinned": more.is_pinned,
         "round": row.round,

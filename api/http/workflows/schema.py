@@ -194,6 +194,7 @@ class WorkflowJobView(TypedDict):
     allow_failure: bool
     is_finally: bool
     superseded_by: Annotated[int | None, Field(description="the fresh copy that has taken its place at a restart")]
+    reused_from: Annotated[int | None, Field(description="the job whose results it has, without having run")]
     error: str | None
     message: str | None
     started: datetime | None

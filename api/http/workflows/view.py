@@ -85,6 +85,7 @@ def job(row: WorkflowJobRow) -> WorkflowJobView:
         "allow_failure": row.allow_failure,
         "is_finally": row.is_finally,
         "superseded_by": row.superseded_by,
+        "reused_from": row.reused_from,
         "error": row.error,
         "message": row.message,
         "started": row.started,

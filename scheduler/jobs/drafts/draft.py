@@ -55,7 +55,7 @@ def draft(
 def _status(job: NewJob, *, later: bool) -> JobStatus:
     if job.awaits:
         return JobStatus.PENDING_UPLOAD
-    return JobStatus.PENDING if later or job.needs or job.conditions else JobStatus.QUEUED
+    return JobStatus.PENDING if later or job.needs or job.conditions or job.cache else JobStatus.QUEUED
 
 
 def _shape(job: NewJob, revision: Definition, group: JobGroup, project_id: ProjectId, input_mib: int) -> NewShape:

@@ -65,6 +65,7 @@ class JobEvent(StrEnum):
     RENEW = "RENEW"
     FORCE = "FORCE"
     AWAIT = "AWAIT"
+    REUSE = "REUSE"
 
 
 class ExecutionEvent(StrEnum):
@@ -137,6 +138,7 @@ JOB_MOVES: dict[JobEvent, Move[JobStatus]] = {
     JobEvent.AWAIT: Move(
         frozenset({_J.FAILED, _J.CANCELED}), _J.PENDING_UPLOAD, "a new round of a job that never got what it awaits"
     ),
+    JobEvent.REUSE: Move(frozenset({_J.PENDING}), _J.COMPLETED, "another job has done the same; its results are taken"),
 }
 
 EXECUTION_MOVES: dict[ExecutionEvent, Move[ExecutionStatus]] = {
@@ -177,7 +179,7 @@ NEW_ROUND: frozenset[JobEvent] = frozenset({JobEvent.REQUEUE, JobEvent.RENEW, Jo
 
 TOLD: frozenset[JobEvent] = frozenset(
     {*NEW_ROUND, JobEvent.COMPLETE, JobEvent.FAIL, JobEvent.REFUSE, JobEvent.CANCEL}
-    | {JobEvent.BLOCK, JobEvent.UNBLOCK, JobEvent.SKIP, JobEvent.MISS}
+    | {JobEvent.BLOCK, JobEvent.UNBLOCK, JobEvent.SKIP, JobEvent.MISS, JobEvent.REUSE}
 )
 """The events after which those that need the job are judged anew."""
 

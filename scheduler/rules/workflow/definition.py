@@ -97,6 +97,8 @@ class WorkflowStep:
     for_each: StepValues | None = None
     allow_failure: bool = False
     is_finally: bool = False
+    cache: Document | None = None
+    """See `rules.workflow.reuse`; None is off."""
 
     def parents(self) -> set[str]:
         """Return the steps that it needs, said or implied by its inputs and conditions."""

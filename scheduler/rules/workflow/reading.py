@@ -25,12 +25,24 @@ from scheduler.rules.workflow.definition import (
     WorkflowDefinition,
     WorkflowStep,
 )
+from scheduler.rules.workflow.reuse import ReuseRule
 from scheduler.rules.workflow.source import DefinitionFaults, DefinitionSource, Place
 from scheduler.rules.workflow.values import DefinitionValues
 
 OPERATORS = ("=", "!=", "in", "not_in", "exists", "not_exists", ">", "<", ">=", "<=")
 _TOP = ("jobs", "name", "version", "inputs", "outputs", "limits", "on_failure")
-_STEP = ("type", "needs", "assets", "parameters", "if", "for_each", "allow_failure", "finally", *step_fields.FIELDS)
+_STEP = (
+    "type",
+    "needs",
+    "assets",
+    "parameters",
+    "if",
+    "for_each",
+    "allow_failure",
+    "finally",
+    "cache",
+    *step_fields.FIELDS,
+)
 _NAME = re.compile(r"[^\x00-\x1f\x7f.@=\[\]]{1,128}\Z")
 
 
@@ -107,7 +119,21 @@ class _DefinitionReading(DefinitionValues):
             for_each=self._for_each(body["for_each"], (*place, "for_each")) if "for_each" in body else None,
             allow_failure=self.flag(body, "allow_failure", place),
             is_finally=self.flag(body, "finally", place),
+            cache=self._cache(body.get("cache"), (*place, "cache")),
         )
+
+    def _cache(self, given: JsonValue, place: Place) -> Document | None:
+        """Return whose results a step may reuse; None where that is off."""
+        if given is None or given is False or given == "off":
+            return None
+        if given == "refresh":
+            return ReuseRule().document()
+        if not isinstance(given, dict) or "for" not in given:
+            self.faults.note("cache says how long a result is good: {for: 30d}; or it is refresh, or off", *place)
+            return None
+        self.known(given, ("for", "key"), place)
+        seconds = self.converted(given["for"], step_fields.span, (*place, "for"))
+        return ReuseRule(seconds or 0, self.text(given, "key", place)).document()
 
     def _needs(self, given: JsonValue, place: Place) -> Iterator[StepNeed]:
         entries = [given] if isinstance(given, str) else given

@@ -31,7 +31,9 @@ _REST = """
            ) AS n) AS needs,
            (SELECT g.name FROM group_members m JOIN job_groups g ON g.id = m.group_id
             WHERE m.job_id = j.id AND g.name IS NOT NULL ORDER BY g.id LIMIT 1) AS group_name,
-           EXISTS (SELECT FROM uploads u WHERE u.job_id = j.id) AS has_uploads
+           EXISTS (SELECT FROM uploads u WHERE u.job_id = j.id) AS has_uploads,
+           (SELECT jsonb_build_object('key', encode(c.key, 'hex'), 'reused_from', c.reused_from, 'missed', c.missed)
+            FROM job_cache c WHERE c.job_id = j.id) AS cache
 """
 
 _WHOLE = f"""
@@ -106,6 +108,7 @@ class JobRest(NamedTuple):
     needs: list[Any] | None
     group_name: str | None
     has_uploads: bool
+    cache: Document | None
 
 
 class NamedFile(NamedTuple):

@@ -103,6 +103,7 @@ _CHANGES: dict[JobEvent, str] = {
     JobEvent.FORCE: """round = j.round + 1, result_attempt = j.attempt, forced_by = :actor, ended = now(), error_id = NULL,
         node_id = NULL, percent = 100""",
     JobEvent.AWAIT: f"{_NEW_ROUND}, queued = NULL",
+    JobEvent.REUSE: "ended = now(), result_attempt = j.attempt, percent = 100, not_before = NULL",
 }
 
 # Where jobs come from is known of an event with one source; of others it is read beside the step, by the id alone. The planner may not guess
@@ -282,6 +283,7 @@ _DUE = text("""
     WHERE status = 'PENDING'
       AND not_before <= now()
       AND NOT EXISTS (SELECT FROM job_needs n WHERE n.job_id = jobs.id AND n.settled IS DISTINCT FROM 'OK')
+      AND EXISTS (SELECT FROM job_plans l WHERE l.job_id = jobs.id) = :planned
     ORDER BY not_before
     LIMIT :limit
     FOR NO KEY UPDATE SKIP LOCKED
@@ -294,8 +296,16 @@ def next_due_s(tx: Connection) -> float:
 
 
 def due(tx: Connection, limit: int) -> list[JobMove]:
-    """Lock and return the jobs whose `not_before` has come, and whose needs are satisfied, as steps for READY."""
-    return [JobMove(row.id, row.attempt) for row in tx.execute(_DUE, {"limit": limit})]
+    """Lock and return the jobs whose `not_before` has come, and whose needs are satisfied, as steps for READY.
+
+    Those that take something of others first are not among them: see `due_for_resolver`.
+    """
+    return [JobMove(row.id, row.attempt) for row in tx.execute(_DUE, {"limit": limit, "planned": False})]
+
+
+def due_for_resolver(tx: Connection, limit: int) -> list[JobId]:
+    """Return the jobs whose `not_before` has come, and of which the resolver has to see what they take, or whether they run."""
+    return [row.id for row in tx.execute(_DUE, {"limit": limit, "planned": True})]
 
 
 _RENAME = text("UPDATE jobs SET name = :name, last_modified = now() WHERE id = :id RETURNING id")

@@ -116,6 +116,7 @@ CHECKS: tuple[Check, ...] = (
         FROM jobs j
         LEFT JOIN executions x ON x.job_id = j.id AND x.attempt = j.result_attempt
         WHERE {recent} AND j.status = 'COMPLETED' AND j.forced_by IS NULL
+          AND NOT EXISTS (SELECT FROM job_cache c WHERE c.job_id = j.id AND c.reused_from IS NOT NULL)
           AND (j.result_attempt IS DISTINCT FROM j.attempt OR x.status IS DISTINCT FROM 'COMPLETED' OR x.claim_token IS NULL)
         UNION ALL
         SELECT 'file ' || f.id, format('job %s is %s', j.id, j.status)

@@ -125,8 +125,8 @@ _EDGES = text("""
 """)
 
 _PLANS = text("""
-    INSERT INTO job_plans (job_id, wiring, conditions, expansion)
-    SELECT CAST(v.key AS bigint), v.value -> 'wiring', v.value -> 'conditions', v.value -> 'expansion'
+    INSERT INTO job_plans (job_id, wiring, conditions, expansion, cache)
+    SELECT CAST(v.key AS bigint), v.value -> 'wiring', v.value -> 'conditions', v.value -> 'expansion', v.value -> 'cache'
     FROM jsonb_each(CAST(:plans AS jsonb)) AS v
 """)
 

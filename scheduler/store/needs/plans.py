@@ -13,11 +13,13 @@ from scheduler.identifiers import JobId, ProjectId, ShapeId
 from scheduler.store import records
 
 _PLANS = text("""
-    SELECT l.job_id, l.wiring, l.conditions, NULLIF(l.expansion, 'null') AS expansion, r.definition, q.data, q.overrides, j.project_id, j.shape_id, j.mem, j.disk_in, j.disk_out
+    SELECT l.job_id, l.wiring, l.conditions, NULLIF(l.expansion, 'null') AS expansion, NULLIF(l.cache, 'null') AS cache, r.definition, q.data, q.overrides, j.project_id, j.shape_id, j.mem, j.disk_in, j.disk_out,
+           t.name AS type_name, t.version AS type_version, r.revision_num
     FROM job_plans l
     JOIN jobs j ON j.id = l.job_id
     JOIN job_specs q ON q.job_id = l.job_id
     JOIN job_type_revisions r ON r.id = j.revision_id
+    JOIN job_types t ON t.id = j.job_type_id
     WHERE l.job_id = ANY(:ids)
 """)
 
@@ -63,6 +65,7 @@ class ReleasedJob(NamedTuple):
     wiring: dict[str, Document]
     conditions: list[Document]
     expansion: Document | None
+    cache: Document | None
     definition: Document
     data: JobDataDocument
     overrides: Document
@@ -71,6 +74,9 @@ class ReleasedJob(NamedTuple):
     mem: int
     disk_in: int
     disk_out: int
+    type_name: str
+    type_version: str
+    revision_num: int
 
 
 class NeededResults(NamedTuple):

@@ -86,6 +86,7 @@ _DELETE = (
     """),
     text("DELETE FROM job_needs WHERE job_id = ANY(:ids)"),
     text("DELETE FROM job_plans WHERE job_id = ANY(:ids)"),
+    text("DELETE FROM job_cache WHERE job_id = ANY(:ids)"),
     # A workflow goes with the last of its jobs.
     text("""
         WITH gone AS (DELETE FROM workflow_jobs WHERE job_id = ANY(:ids) RETURNING workflow_id)
@@ -111,7 +112,7 @@ _RECORD = text("""
            (SELECT range_agg(int8range(id, id, '[]')) FROM unnest(CAST(:ids AS bigint[])) AS one (id))
 """)
 
-# What jobs that have not ended read is kept, and what pinned jobs made. The inputs are looked at once for each batch.
+# What jobs that have not ended read is kept, and what pinned jobs made, or reused. The inputs are looked at once for each batch.
 _FILES = text("""
     WITH needed AS (
         SELECT DISTINCT CAST(named #>> '{}' AS bigint) AS id
@@ -130,12 +131,14 @@ _FILES = text("""
         WHERE f.id = ANY(:ids) AND f.is_published AND NOT f.is_deleted
           AND NOT EXISTS (SELECT FROM needed n WHERE n.id = f.id)
           AND NOT EXISTS (SELECT FROM data_set_files d WHERE d.file_id = f.id)
-          AND NOT EXISTS (SELECT FROM jobs j WHERE j.id = f.job_id AND j.is_pinned)
           AND NOT EXISTS (
-              SELECT FROM job_needs n JOIN jobs w ON w.id = n.job_id
-              WHERE n.wires AND w.status IN ('PENDING_UPLOAD', 'PENDING', 'BLOCKED', 'QUEUED', 'RUNNING')
-                AND (n.needs_id = f.job_id AND n.group_id IS NULL
-                     OR n.group_id IN (SELECT m.group_id FROM group_members m WHERE m.job_id = f.job_id)))
+              SELECT FROM (SELECT f.job_id AS id UNION ALL SELECT c.job_id FROM job_cache c WHERE c.reused_from = f.job_id) AS o
+              WHERE EXISTS (SELECT FROM jobs j WHERE j.id = o.id AND j.is_pinned)
+                 OR EXISTS (
+                     SELECT FROM job_needs n JOIN jobs w ON w.id = n.job_id
+                     WHERE n.wires AND w.status IN ('PENDING_UPLOAD', 'PENDING', 'BLOCKED', 'QUEUED', 'RUNNING')
+                       AND (n.needs_id = o.id AND n.group_id IS NULL
+                            OR n.group_id IN (SELECT m.group_id FROM group_members m WHERE m.job_id = o.id))))
         RETURNING f.workspace_id, f.path, f.file_size
     )
     SELECT w.url, gone.path, gone.file_size FROM gone JOIN workspaces w ON w.id = gone.workspace_id

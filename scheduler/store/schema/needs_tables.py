@@ -5,7 +5,19 @@ A need points to a job with a smaller id, always: what needs each other in a cir
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Identity, Index, Integer, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    text,
+)
 
 from scheduler.rules.lifecycle.needs import NeedEffect, NeedKind, ParentState
 from scheduler.store.schema.columns import document, identity, moment, one_of
@@ -87,4 +99,21 @@ job_plans = Table(
     document("conditions", default="[]"),
     # A job that stands for as many as an output of what it needs has values: how it becomes them.
     document("expansion", default=None),
+    # Whether it may be done with the results of another job; see `scheduler.rules.workflow.reuse`.
+    document("cache", default=None),
 )
+
+# Jobs that may reuse results, or whose results may be: what makes them the same, and what became of it.
+job_cache = Table(
+    "job_cache",
+    metadata,
+    Column("job_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("project_id", BigInteger, nullable=False),
+    Column("key", LargeBinary, nullable=False),
+    document("parts"),
+    Column("missed", Text),
+    Column("reused_from", BigInteger),
+)
+Index("job_cache_key", job_cache.c.project_id, job_cache.c.key)
+Index("job_cache_newest", job_cache.c.project_id, job_cache.c.job_id)
+Index("job_cache_reused", job_cache.c.reused_from, postgresql_where=text("reused_from IS NOT NULL"))

@@ -85,6 +85,7 @@ class WorkflowJobRow(NamedTuple):
     ended: datetime | None
     error: str | None
     message: str | None
+    reused_from: JobId | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +157,13 @@ _COUNTS = text("""
 
 _JOBS_OF = text("""
     SELECT m.job_id, m.step, m.member, j.status, j.is_skipped, m.allow_failure, m.is_finally, m.superseded_by,
-           t.name AS type_name, j.started, j.ended, e.title AS error, q.message
+           t.name AS type_name, j.started, j.ended, e.title AS error, q.message, c.reused_from
     FROM workflow_jobs m
     JOIN jobs j ON j.id = m.job_id
     JOIN job_types t ON t.id = j.job_type_id
     JOIN job_specs q ON q.job_id = j.id
     LEFT JOIN errors e ON e.id = j.error_id
+    LEFT JOIN job_cache c ON c.job_id = j.id
     WHERE m.workflow_id = :id AND m.job_id > :after
       AND (CAST(:steps AS text[]) = '{}' OR m.step = ANY(:steps))
       AND (CAST(:statuses AS text[]) = '{}' OR j.status = ANY(:statuses))
@@ -171,12 +173,13 @@ _JOBS_OF = text("""
 
 _CULPRIT = text("""
     SELECT m.job_id, m.step, m.member, j.status, j.is_skipped, m.allow_failure, m.is_finally, m.superseded_by,
-           t.name AS type_name, j.started, j.ended, e.title AS error, q.message
+           t.name AS type_name, j.started, j.ended, e.title AS error, q.message, c.reused_from
     FROM workflow_jobs m
     JOIN jobs j ON j.id = m.job_id
     JOIN job_types t ON t.id = j.job_type_id
     JOIN job_specs q ON q.job_id = j.id
     LEFT JOIN errors e ON e.id = j.error_id
+    LEFT JOIN job_cache c ON c.job_id = j.id
     WHERE m.workflow_id = :id AND j.workflow_id = :id AND j.status = 'FAILED' AND NOT m.allow_failure
       AND m.superseded_by IS NULL
     ORDER BY j.ended, j.id

@@ -56,6 +56,13 @@ def show(
         screen.note(f"all of them: ganger logs {job.id}")
 
 
+def _reused(job: Job) -> str | None:
+    """Return whose results the job has, or why it ran itself; None where reuse is off."""
+    if job.cache is None:
+        return None
+    return f"the results of job {job.cache['reused_from']}" if job.cache["reused_from"] else job.cache["missed"]
+
+
 def _summary(job: Job) -> dict[str, object]:
     return {
         "job": job.id,
@@ -65,6 +72,7 @@ def _summary(job: Job) -> dict[str, object]:
         "status": job.status,
         "skipped": "it was not needed" if job.is_skipped else None,
         "done by": f"{job.forced_by}, who said so" if job.forced_by else None,
+        "reused": _reused(job),
         "held": (job.hold_reason or "yes") if job.is_held else None,
         "error": f"{job.error.title or job.error.name} ({job.error.category})" if job.error else None,
         "message": job.message or None,
