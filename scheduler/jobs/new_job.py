@@ -58,6 +58,8 @@ class NewJob:
     """What must hold for it to run, once its needs are satisfied: see `rules.workflow.supply`."""
     expansion: Document | None = None
     """It stands for as many jobs as an output of what it needs has values: see `scheduler.resolver.expansion`."""
+    needs_within_s: int | None = None
+    """So long it waits for its needs at most, from when it begins to wait; then it fails."""
     cache: Document | None = None
     """It may be done with the results of another job: see `rules.workflow.reuse`."""
     key: str | None = None
@@ -85,6 +87,7 @@ OF_EACH_JOB = frozenset(
         "wiring",
         "conditions",
         "expansion",
+        "needs_within_s",
         "cache",
         "key",
         "group",

@@ -24,7 +24,7 @@ from scheduler.nodes.broker_users import BrokerUsers
 from scheduler.pools import driver_setup
 from scheduler.pools.autoscaler import Autoscaler
 from scheduler.pools.drivers.registry import DriverRegistry
-from scheduler.resolver import resolver
+from scheduler.resolver import expiry, resolver
 from scheduler.retention.sweep import Sweep
 from scheduler.runtime import Runtime
 from scheduler.schedules import firing
@@ -141,6 +141,7 @@ class SchedulerProcess:
     def _keep_workflows(self) -> float:
         if self._leadership.term is not None:
             upkeep.turn(self._rt)
+            expiry.expire(self._rt)
         return self._tick_loop.rest.pause("workflows", _WORKFLOWS_EVERY_S)
 
     def _listen(self) -> float:

@@ -34,6 +34,9 @@ class AskedJob(Protocol):
     def conditions(self) -> Sequence[Document] | None: ...  # noqa: D102
 
     @property
+    def needs_within_s(self) -> int | None: ...  # noqa: D102
+
+    @property
     def cache(self) -> Document | None: ...  # noqa: D102
 
 
@@ -101,10 +104,14 @@ def read(batch: Sequence[AskedJob]) -> BatchNeeds:
     for number, job in enumerate(batch):
         if job.expansion is not None and job.group is not None:
             found.still_open.add(job.group)
-        if job.wiring or job.conditions or job.expansion is not None or job.cache is not None:
+        if (
+            job.wiring
+            or job.conditions
+            or any(one is not None for one in (job.expansion, job.cache, job.needs_within_s))
+        ):
             wiring = {name: wire.document() for name, wire in (job.wiring or {}).items()}
             found.plans[number] = {"wiring": wiring, "conditions": list(job.conditions or ())}
-            found.plans[number] |= {"expansion": job.expansion, "cache": job.cache}
+            found.plans[number] |= {"expansion": job.expansion, "cache": job.cache, "within": job.needs_within_s}
         if not job.needs:
             continue
         before = found.needs.get(number - 1)

@@ -106,7 +106,12 @@ def _parents(tx: Connection, ids: Sequence[JobId]) -> dict[JobId, dict[int, list
 
 def missing_error(tx: Connection) -> ErrorId:
     """Return the error of jobs whose input is missing."""
-    return errors_by_name.seen_by(tx, [])[None][INPUT_MISSING].id
+    return error(tx, INPUT_MISSING)
+
+
+def error(tx: Connection, name: str) -> ErrorId:
+    """Return one of our own errors."""
+    return errors_by_name.seen_by(tx, [])[None][name].id
 
 
 def _write(

@@ -29,7 +29,7 @@ from scheduler.rules.lifecycle.needs import NeedVerdict, moves_by
 from scheduler.runtime import Runtime
 from scheduler.store.jobs import jobs
 from scheduler.store.leader import lease
-from scheduler.store.needs import changes, plans, results, verdicts
+from scheduler.store.needs import changes, deadlines, plans, results, verdicts
 from scheduler.store.needs.changes import JudgedJob
 from scheduler.workflows import upkeep
 
@@ -109,9 +109,12 @@ def judge(tx: Connection, ids: set[JobId]) -> None:
     steps: dict[JobEvent, list[jobs.JobMove]] = {}
     again: list[JudgedJob] = []
     planned: set[JobId] = set()
+    waiting: set[JobId] = set()
     for job in changes.judge(tx, ids):
         if job.has_plan:
             planned.add(job.id)
+            if job.verdict == NeedVerdict.WAIT and job.status == JobStatus.PENDING:
+                waiting.add(job.id)
         for event in moves_by(JobStatus(job.status), NeedVerdict(job.verdict), later=job.later):
             if event is JobEvent.RENEW:
                 again.append(job)
@@ -120,6 +123,7 @@ def judge(tx: Connection, ids: set[JobId]) -> None:
     unblocked, blocked = steps.get(JobEvent.UNBLOCK, []), steps.get(JobEvent.BLOCK, [])
     with_them = spreading.unblocked_with(tx, {step.job_id for step in unblocked})
     jobs.move(tx, JobEvent.UNBLOCK, [*unblocked, *with_them], RESOLVER)
+    deadlines.begin(tx, {*waiting, *(step.job_id for step in (*unblocked, *with_them))})
     with_them = spreading.blocked_with(tx, {step.job_id for step in blocked})
     jobs.move(tx, JobEvent.BLOCK, [*blocked, *with_them], RESOLVER)
     released = steps.get(JobEvent.READY, [])

@@ -197,6 +197,7 @@ class Job(Record):
     forced_by: str | None = None
     cache: JsonObject | None = None
     needs: list[JsonObject] = []
+    needs_within: int | None = None
     group: str | None = None
     workflow_id: int | None = None
     is_held: bool = False

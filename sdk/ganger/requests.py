@@ -64,6 +64,7 @@ class JobRequest:
     count: int | None = None
     together: bool | None = None
     needs: Sequence[int | str | Mapping[str, object]] | None = None
+    needs_within: int | None = None
     key: str | None = None
     group: str | None = None
     awaits: Sequence[str | Mapping[str, object]] | None = None

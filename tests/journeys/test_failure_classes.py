@@ -145,7 +145,11 @@ def test_a_node_that_falls_silent_is_lost_with_its_executions(here: Installation
 
 def test_every_built_in_class_is_brought_about_above() -> None:
     elsewhere = {"checksum", "staging", "supervisor-lost", "unknown", "node-lost"}
-    elsewhere |= {"input-missing", "input-refused"}  # test_http_uploads.py, test_workflow_runs.py
+    elsewhere |= {
+        "input-missing",
+        "input-refused",
+        "needs-timeout",
+    }  # test_http_uploads.py, test_workflow_runs.py, test_http_needs.py
     elsewhere |= {
         "refused-data",
         "unsound-result",

@@ -60,6 +60,7 @@ def test_every_field_of_the_body_is_carried_to_the_scheduler() -> None:
         "wiring",
         "conditions",
         "expansion",
+        "cache",
     }
     carried = {*conversion.PLAIN, *conversion.OVERRIDES, *conversion.SPLIT, *conversion.NOT_ASKED}
     assert carried == BODY

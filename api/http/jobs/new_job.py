@@ -14,7 +14,7 @@ from api.http.jobs.program_schema import RENAMED, document
 from api.http.jobs.schema import AwaitBody, JobBody
 from api.http.jobs.wiring import wired
 from api.http.schema.fields import stored
-from scheduler.errors import GangerError
+from scheduler.errors import GangerError, InvalidInput
 from scheduler.jobs.entry_faults import EntryError, EntryFaults
 from scheduler.jobs.new_job import NewJob
 from scheduler.rules.job_type.awaited import AwaitedInput
@@ -62,7 +62,10 @@ def new_job(body: JobBody) -> NewJob:
     if body.awaits is not None:
         asked["awaits"] = [_awaited(one) for one in body.awaits]
     overrides = document(body, OVERRIDES) if not given.isdisjoint(OVERRIDES) else None
-    return wired(NewJob(**asked, overrides=overrides))
+    made = wired(NewJob(**asked, overrides=overrides))
+    if made.needs_within_s is not None and not made.needs:
+        raise InvalidInput("needs_within is for a job that needs others", field="needs_within")
+    return made
 
 
 def _awaited(one: str | AwaitBody) -> AwaitedInput:

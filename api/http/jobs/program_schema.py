@@ -85,7 +85,7 @@ class ProgramView(_RunningView, PlacementView):
 
 RENAMED = {
     "cpus_required": "cpus", "mem_required": "mem", "disk_out_required": "disk_out", "resources": "custom",
-    "timeout": "timeout_s", "pre_timeout": "pre_timeout_s", "post_timeout": "post_timeout_s", "grace": "grace_s",
+    "timeout": "timeout_s", "needs_within": "needs_within_s", "pre_timeout": "pre_timeout_s", "post_timeout": "post_timeout_s", "grace": "grace_s",
     "max_processes": "pids", "max_open_files": "nofile",
 }  # fmt: skip
 """The fields of jobs and job types that the scheduler has under another name: units stand in it, and Linux's words."""

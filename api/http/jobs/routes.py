@@ -22,12 +22,13 @@ from api.http.jobs.answer_schema import (
     SubmittedJob,
 )
 from api.http.jobs.filtering import interest_of, job_filter
+from api.http.jobs.needs_schema import new_needs
 from api.http.jobs.new_job import as_written, new_jobs
 from api.http.jobs.schema import (
-    CancelBody,
     CancelQuery,
     IdempotencyHeader,
     JobBody,
+    JobChangeBody,
     JobListQuery,
     JobsBody,
     JobsQuery,
@@ -50,6 +51,7 @@ from scheduler.identifiers import JobId
 from scheduler.identity import Role
 from scheduler.jobs import bulk, cancel, queries, submit
 from scheduler.jobs.submit import IdempotencyKey, Submission
+from scheduler.needs import editing
 from scheduler.rules.lifecycle.moves import FINAL_JOB, JobStatus
 from scheduler.store.jobs import listing
 from scheduler.uploads import arrival
@@ -157,12 +159,16 @@ def list_changes(call: ApiCall, query: ChangesQuery) -> JobChanges:
 
 
 @routes.patch("/jobs/<id:job_id>/", role=Role.SUBMITTER, answers={200: JobDetail})
-def cancel_job(call: ApiCall, job_id: JobId, query: CancelQuery, body: CancelBody) -> JobDetail:  # noqa: ARG001 - it can only say CANCELED
-    """Cancel a job: the only change it takes. CANCELED at once; what runs is dead soon after.
+def cancel_job(call: ApiCall, job_id: JobId, query: CancelQuery, body: JobChangeBody) -> JobDetail:
+    """Cancel a job, or change what it needs. A cancel is CANCELED at once; what runs is dead soon after.
 
     What needs it is BLOCKED then, and can be repaired; with `followers` it is cancelled, too, unless something else keeps it waiting.
+    Needs change as long as the job is PENDING or BLOCKED: 409 from QUEUED on. It is judged by the new ones at once.
     """
     queries.require_job(call.rt, call.caller, job_id)
+    if body.needs is not None:
+        editing.edit(call.rt, call.caller, job_id, new_needs(body.needs), reason=body.reason)
+        return view.detail(queries.job(call.rt, call.caller, job_id))
     actor = call.caller.name
     answer = (
         cancel.with_followers(call.rt, job_id, actor=actor)

@@ -30,6 +30,7 @@ from api.http.schema.fields import (
     Amount,
     Body,
     Bound,
+    ChangeBody,
     Cpus,
     Digits,
     DocumentBody,
@@ -184,6 +185,9 @@ class JobBody(ProgramFields):
     count: Members = LEFT_OUT
     together: bool = LEFT_OUT
     needs: NeedsList = LEFT_OUT
+    needs_within: Annotated[
+        Timeout, Field(description="seconds that it waits for its needs at most; then it fails with needs-timeout")
+    ] = LEFT_OUT
     key: Annotated[JobKey, Field(description="a name within the batch, for the needs of the others")] = LEFT_OUT
     group: Annotated[Word, Field(description="the jobs of a batch with the same word are a group")] = LEFT_OUT
     awaits: Annotated[
@@ -230,10 +234,21 @@ class JobsBody(
     """One job, or an array of jobs: all of them are made, or none."""
 
 
-class CancelBody(Body):
-    """The one change a job takes."""
+class JobChangeBody(ChangeBody):
+    """A change of a job: a cancel; or what it needs, as long as it has not been queued."""
 
-    status: Literal["CANCELED"]
+    status: Literal["CANCELED"] = LEFT_OUT
+    needs: Annotated[
+        NeedsList,
+        Field(description="takes the place of all needs but those whose outputs it takes; jobs with smaller ids"),
+    ] = LEFT_OUT
+    reason: Reason | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> JobChangeBody:
+        if (self.status is None) == (self.needs is None):
+            raise ValueError("give either the status CANCELED, or needs")
+        return self
 
 
 class CancelQuery(Query):

@@ -137,6 +137,7 @@ def detail(found: FullJob) -> JobDetail:
         "constraints": cast("list[ConstraintView]", more.constraints),
         "created_by": more.created_by,
         "needs": more.needs or [],
+        "needs_within": more.needs_within_s,
         "group": more.group_name,
         "forced_by": more.forced_by,
         "cache": cast("ReuseView | None", more.cache),

@@ -42,6 +42,7 @@ NODE_LOST = "node-lost"
 UNKNOWN = "unknown"
 INPUT_MISSING = "input-missing"
 INPUT_REFUSED = "input-refused"
+NEEDS_TIMEOUT = "needs-timeout"
 REFUSED_DATA = "refused-data"
 UNSOUND_RESULT = "unsound-result"
 
@@ -98,6 +99,12 @@ BUILT_IN: tuple[FailureClass, ...] = (
         INPUT_MISSING,
         "Input never came",
         "An input that the job awaited was not uploaded, or not in time; or an output of another job that it takes is not there.",
+        FailureCategory.DATA,
+    ),
+    FailureClass(
+        NEEDS_TIMEOUT,
+        "Needs not in time",
+        "What the job needs did not end within the time that it bears to wait.",
         FailureCategory.DATA,
     ),
     FailureClass(

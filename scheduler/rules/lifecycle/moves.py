@@ -66,6 +66,7 @@ class JobEvent(StrEnum):
     FORCE = "FORCE"
     AWAIT = "AWAIT"
     REUSE = "REUSE"
+    EXPIRE = "EXPIRE"
 
 
 class ExecutionEvent(StrEnum):
@@ -139,6 +140,7 @@ JOB_MOVES: dict[JobEvent, Move[JobStatus]] = {
         frozenset({_J.FAILED, _J.CANCELED}), _J.PENDING_UPLOAD, "a new round of a job that never got what it awaits"
     ),
     JobEvent.REUSE: Move(frozenset({_J.PENDING}), _J.COMPLETED, "another job has done the same; its results are taken"),
+    JobEvent.EXPIRE: Move(frozenset({_J.PENDING}), _J.FAILED, "it has waited for its needs for as long as it bears"),
 }
 
 EXECUTION_MOVES: dict[ExecutionEvent, Move[ExecutionStatus]] = {
@@ -179,7 +181,7 @@ NEW_ROUND: frozenset[JobEvent] = frozenset({JobEvent.REQUEUE, JobEvent.RENEW, Jo
 
 TOLD: frozenset[JobEvent] = frozenset(
     {*NEW_ROUND, JobEvent.COMPLETE, JobEvent.FAIL, JobEvent.REFUSE, JobEvent.CANCEL}
-    | {JobEvent.BLOCK, JobEvent.UNBLOCK, JobEvent.SKIP, JobEvent.MISS, JobEvent.REUSE}
+    | {JobEvent.BLOCK, JobEvent.UNBLOCK, JobEvent.SKIP, JobEvent.MISS, JobEvent.REUSE, JobEvent.EXPIRE}
 )
 """The events after which those that need the job are judged anew."""
 

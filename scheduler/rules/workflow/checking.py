@@ -24,6 +24,8 @@ def check_names(definition: WorkflowDefinition, faults: DefinitionFaults) -> lis
     for step in steps.values():
         _check_step(step, definition, faults)
         _check_finally(definition, step, faults)
+        if "needs_within_s" in step.job and not step.parents() and not step.is_finally:
+            faults.note("needs_within is for a job that needs others", "jobs", step.name, "needs_within")
     growing = [one for one in steps.values() if one.for_each is not None and one.for_each.wire is not None]
     if definition.max_running is not None and growing:
         faults.note(f"how many jobs {growing[0].name!r} is shows only later: give its for_each a max_running instead", "limits", "max_running")  # fmt: skip

@@ -156,6 +156,7 @@ FIELDS: Mapping[str, tuple[str, Callable[[JsonValue], JsonValue]]] = {
     "disk": ("disk_out", _size),
     "resources": ("custom", _amounts),
     "timeout": ("timeout_s", span),
+    "needs_within": ("needs_within_s", span),
     "max_tries": ("max_tries", _between(1, 1_000)),
     "priority": ("priority", _between(0, 2**31 - 1)),
     "pool": ("pool", _word),
@@ -169,4 +170,4 @@ FIELDS: Mapping[str, tuple[str, Callable[[JsonValue], JsonValue]]] = {
 }
 """The fields of a step that are a job's, each with its name in the scheduler and what reads it."""
 
-_OWN = frozenset({"command", "cpus", "mem", "disk_out", "custom", "timeout_s", "max_tries", "priority", "pool", "labels", "environment"})  # fmt: skip
+_OWN = frozenset({"command", "cpus", "mem", "disk_out", "custom", "timeout_s", "needs_within_s", "max_tries", "priority", "pool", "labels", "environment"})  # fmt: skip

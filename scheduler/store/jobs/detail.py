@@ -33,7 +33,8 @@ _REST = """
             WHERE m.job_id = j.id AND g.name IS NOT NULL ORDER BY g.id LIMIT 1) AS group_name,
            EXISTS (SELECT FROM uploads u WHERE u.job_id = j.id) AS has_uploads,
            (SELECT jsonb_build_object('key', encode(c.key, 'hex'), 'reused_from', c.reused_from, 'missed', c.missed)
-            FROM job_cache c WHERE c.job_id = j.id) AS cache
+            FROM job_cache c WHERE c.job_id = j.id) AS cache,
+           (SELECT l.needs_within_s FROM job_plans l WHERE l.job_id = j.id) AS needs_within_s
 """
 
 _WHOLE = f"""
@@ -109,6 +110,7 @@ class JobRest(NamedTuple):
     group_name: str | None
     has_uploads: bool
     cache: Document | None
+    needs_within_s: int | None
 
 
 class NamedFile(NamedTuple):

@@ -103,6 +103,7 @@ _CHANGES: dict[JobEvent, str] = {
     JobEvent.FORCE: """round = j.round + 1, result_attempt = j.attempt, forced_by = :actor, ended = now(), error_id = NULL,
         node_id = NULL, percent = 100""",
     JobEvent.AWAIT: f"{_NEW_ROUND}, queued = NULL",
+    JobEvent.EXPIRE: "ended = now(), error_id = v.error_id",
     JobEvent.REUSE: "ended = now(), result_attempt = j.attempt, percent = 100, not_before = NULL",
 }
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 
 from scheduler.identifiers import JobId, ProjectId
 from scheduler.store import records
-from scheduler.store.needs import truth
+from scheduler.store.needs import deadlines, truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +125,9 @@ _EDGES = text("""
 """)
 
 _PLANS = text("""
-    INSERT INTO job_plans (job_id, wiring, conditions, expansion, cache)
-    SELECT CAST(v.key AS bigint), v.value -> 'wiring', v.value -> 'conditions', v.value -> 'expansion', v.value -> 'cache'
+    INSERT INTO job_plans (job_id, wiring, conditions, expansion, cache, needs_within_s)
+    SELECT CAST(v.key AS bigint), v.value -> 'wiring', v.value -> 'conditions', v.value -> 'expansion', v.value -> 'cache',
+           CAST(v.value ->> 'within' AS int)
     FROM jsonb_each(CAST(:plans AS jsonb)) AS v
 """)
 
@@ -218,3 +219,4 @@ def insert_plans(tx: Connection, plans: Mapping[int, Mapping[str, object]]) -> N
     """Write what is to be done when the needs of these jobs are satisfied: `wiring` and `conditions`."""
     if plans:
         tx.execute(_PLANS, {"plans": orjson.dumps({str(one): plan for one, plan in plans.items()}).decode()})
+        deadlines.begin(tx, [JobId(one) for one, plan in plans.items() if plan.get("within") is not None])

@@ -37,8 +37,8 @@ _STATEMENTS = (
         FROM {_NEW} CROSS JOIN job_specs t WHERE t.job_id = :template ORDER BY v.id
     """),  # noqa: S608 - our own text
     text(f"""
-        INSERT INTO job_plans (job_id, wiring, conditions, cache)
-        SELECT v.id, t.wiring, t.conditions, t.cache FROM {_NEW} CROSS JOIN job_plans t WHERE t.job_id = :template ORDER BY v.id
+        INSERT INTO job_plans (job_id, wiring, conditions, cache, needs_within_s)
+        SELECT v.id, t.wiring, t.conditions, t.cache, t.needs_within_s FROM {_NEW} CROSS JOIN job_plans t WHERE t.job_id = :template ORDER BY v.id
     """),  # noqa: S608 - our own text
     text(f"""
         INSERT INTO job_needs (job_id, position, needs_id, group_id, after, any_member, tolerate, allow_skipped, wires, settled)

@@ -101,7 +101,18 @@ job_plans = Table(
     document("expansion", default=None),
     # Whether it may be done with the results of another job; see `scheduler.rules.workflow.reuse`.
     document("cache", default=None),
+    # So long it waits for its needs at most, from when it begins to wait.
+    Column("needs_within_s", Integer),
 )
+
+# When jobs that bear waiting only so long are looked at.
+need_deadlines = Table(
+    "need_deadlines",
+    metadata,
+    Column("job_id", BigInteger, primary_key=True, autoincrement=False),
+    moment("due"),
+)
+Index("need_deadlines_due", need_deadlines.c.due)
 
 # Jobs that may reuse results, or whose results may be: what makes them the same, and what became of it.
 job_cache = Table(

@@ -89,6 +89,7 @@ _JOBS_TO_PURGE = text("""
 # Jobs that a run has are its own: they are as if they had never been written.
 _UNDO = (
     text("DELETE FROM need_changes WHERE job_id IN (SELECT id FROM jobs WHERE workflow_id = :id)"),
+    text("DELETE FROM need_deadlines WHERE job_id IN (SELECT id FROM jobs WHERE workflow_id = :id)"),
     text("DELETE FROM job_plans WHERE job_id IN (SELECT id FROM jobs WHERE workflow_id = :id)"),
     text("DELETE FROM job_needs WHERE job_id IN (SELECT id FROM jobs WHERE workflow_id = :id)"),
     text("""

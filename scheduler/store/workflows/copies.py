@@ -47,8 +47,8 @@ _STATEMENTS = (
         SELECT v.id, {", ".join(f't."{name}"' for name in _SPECS)} FROM {_PAIRS} JOIN job_specs t ON t.job_id = v.old
     """),  # noqa: S608 - our own text
     text(f"""
-        INSERT INTO job_plans (job_id, wiring, conditions, expansion, cache)
-        SELECT v.id, t.wiring, t.conditions, t.expansion, t.cache FROM {_PAIRS} JOIN job_plans t ON t.job_id = v.old
+        INSERT INTO job_plans (job_id, wiring, conditions, expansion, cache, needs_within_s)
+        SELECT v.id, t.wiring, t.conditions, t.expansion, t.cache, t.needs_within_s FROM {_PAIRS} JOIN job_plans t ON t.job_id = v.old
     """),  # noqa: S608 - our own text
     text(f"""
         INSERT INTO workflow_jobs (job_id, workflow_id, step, member, allow_failure, is_finally)

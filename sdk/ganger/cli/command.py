@@ -49,6 +49,7 @@ OURS = (
     Command("cancel", "ganger.cli.jobs.cancel:cancel", JOBS),
     Command("requeue", "ganger.cli.jobs.requeue:requeue", JOBS),
     Command("done", "ganger.cli.jobs.done:done", JOBS),
+    Command("needs", "ganger.cli.submit.needs:needs", JOBS),
     Command("workflow", "ganger.cli.workflows.group:workflow", JOBS),
     Command("schedule", "ganger.cli.schedules.commands:schedule", JOBS),
     Command("hold", "ganger.cli.jobs.hold:hold", JOBS),

@@ -9,6 +9,7 @@ from typing import Annotated
 import orjson
 import typer
 
+from ganger.cli.quantities import some_whole_seconds
 from ganger.cli.submit.field_options import JobField, SubmissionOptions
 from ganger.documents import JsonObject
 from ganger.errors import UsageError
@@ -47,6 +48,15 @@ class FollowOptions(SubmissionOptions):
         ),
         JobField("needs", by_hand=True),
     ] = None
+    needs_within: Annotated[
+        int | None,
+        typer.Option(
+            parser=some_whole_seconds,
+            metavar="TIME",
+            help="Fail if what it needs has not ended within this time, such as 2h.",
+            rich_help_panel=FOLLOWS,
+        ),
+    ] = None
     group: Annotated[
         str | None,
         typer.Option(help="Make the jobs a group of this name, for others to need.", rich_help_panel=FOLLOWS),
@@ -63,13 +73,24 @@ class FollowOptions(SubmissionOptions):
 
     def apply(self, request: JobRequest) -> JobRequest:
         """Return the request with these fields. Raises UsageError naming the option."""
-        found: list[int | str | Mapping[str, object]] = [*(self.after or ())]
-        others = {"ANY": self.after_any, "FAIL": self.after_fail, "START": self.after_start}
-        found += [{"job": job, "after": word} for word, jobs in others.items() for job in jobs or ()]
-        found += [_need(text) for text in self.needs or ()]
+        found = needs_of(self.after, self.after_any, self.after_fail, self.after_start, self.needs)
         made = replace(SubmissionOptions.apply(self, request), needs=found or None)
         wires = dict(_wire(text) for text in self.take or ())
         return replace(made, inputs={**(made.inputs or {}), **wires}) if wires else made
+
+
+def needs_of(
+    after: Sequence[int] | None,
+    after_any: Sequence[int] | None,
+    after_fail: Sequence[int] | None,
+    after_start: Sequence[int] | None,
+    needs: Sequence[str] | None,
+) -> list[int | str | Mapping[str, object]]:
+    """Return needs as the API writes them. Raises UsageError naming the option."""
+    found: list[int | str | Mapping[str, object]] = [*(after or ())]
+    others = {"ANY": after_any, "FAIL": after_fail, "START": after_start}
+    found += [{"job": job, "after": word} for word, jobs in others.items() for job in jobs or ()]
+    return found + [_need(text) for text in needs or ()]
 
 
 def _wire(text: str) -> tuple[str, JsonObject]:
