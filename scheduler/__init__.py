@@ -33,6 +33,7 @@ Work
                      job whose end blocks others
     workflow         jobs that belong together and are run as one; wire: an output of one that is an input of another; supply:
                      handing it over
+    reuse            a job is done with the results of another that did the same: its key is equal
     move             a permitted step of a job or an execution from one status to another
     event            something that happened to a job, a pool, or a node; audit: what a person did
     schedule, cron   what makes jobs by itself; time: when it is due; firing: what became of one; overlap: a run is due while one is live;

@@ -170,6 +170,16 @@ class BlockingJob(TypedDict):
     helps: list[HelpView]
 
 
+class BorrowedView(TypedDict):
+    """A job of an earlier run whose result a job of a rerun has; of a step that was several, the last of them."""
+
+    job: int
+    step: str
+    workflow: int
+    status: str
+    description: str
+
+
 class JobExplanation(WaitDocument):
     """Why a job stands where it stands."""
 
@@ -182,6 +192,7 @@ class JobExplanation(WaitDocument):
     members: Annotated[list[MemberView], "of a gang's newest attempt; empty for a job of one"]
     failure: Mapping[str, object] | None
     blocked_by: Annotated[BlockingJob | None, "of a BLOCKED job: the one at the root of it"]
+    borrowed: Annotated[list[BorrowedView], "of a job of a rerun: what it has of the run before"]
     reuse: Annotated[str | None, "whose results it has, or why none were reused; null where that is off"]
 
 

@@ -63,7 +63,7 @@ def explain(rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: JobId) 
         if inputs and row.is_held:
             inputs.append(forecast_json.reason(slug(Reason.HELD), f"it is held: {row.hold_reason}"))
         blocked_by = needs_reasons.blocking(tx, job_id) if row.status == JobStatus.BLOCKED else None
-        reused = reuse.outcome(tx, job_id)
+        reused, borrowed = reuse.outcome(tx, job_id), needs_reasons.borrowed(tx, job_id)
     forecast = _forecast(rt, forecaster, row)
     if forecast is None and row.status == JobStatus.QUEUED:  # it may have been placed meanwhile
         with rt.db.begin() as tx:
@@ -88,6 +88,7 @@ def explain(rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: JobId) 
         "members": [_member(one) for one in members],
         "failure": None if row.error_name is None else _failure(row, row.error_name),
         "blocked_by": blocked_by,
+        "borrowed": borrowed,
         "reuse": None if reused is None else _reuse(reused),
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from scheduler.explain import forecast_json
-from scheduler.explain.explanation_json import BlockingJob, HelpView, ReasonView
+from scheduler.explain.explanation_json import BlockingJob, BorrowedView, HelpView, ReasonView
 from scheduler.explain.words import BLOCKED, NEEDS
 from scheduler.identifiers import JobId
 from scheduler.rules.lifecycle.moves import JobStatus
@@ -42,6 +42,21 @@ def blocking(tx: Connection, job_id: JobId) -> BlockingJob | None:
         "steps": found.depth,
         "helps": _helps(found),
     }
+
+
+def borrowed(tx: Connection, job_id: JobId) -> list[BorrowedView]:
+    """Return what a job of a rerun has of an earlier run, the first twenty of it, each with a sentence."""
+    return [
+        {
+            "job": one.id,
+            "step": one.step,
+            "workflow": one.workflow_id,
+            "status": one.status,
+            "description": f"it borrows {one.step} of workflow {one.workflow_id}"
+            f" ({'the jobs up to' if one.is_group else 'job'} {one.id}, {one.status}), and does not run it again",
+        }
+        for one in verdicts.borrowed(tx, job_id, MOST_TOLD)
+    ]
 
 
 def blocked_sentence(found: BlockingJob) -> str:

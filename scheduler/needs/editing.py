@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from scheduler.documents import Document
 from scheduler.errors import Conflict, NotFound
 from scheduler.identifiers import JobId
 from scheduler.identity import Caller
-from scheduler.jobs.new_job import NewJob
 from scheduler.needs import batch, writing
-from scheduler.needs.new_needs import NewNeed
+from scheduler.needs.new_needs import NewNeed, NewWire
 from scheduler.rules.lifecycle.moves import JobStatus
 from scheduler.runtime import Runtime
 from scheduler.store.admin import audit
 from scheduler.store.jobs import jobs
 from scheduler.store.needs import changes, edits
+
+
+@dataclass(frozen=True, slots=True)
+class _Edited:
+    """A job of which only the needs are read."""
+
+    needs: Sequence[NewNeed]
+    key: str | None = None
+    group: str | None = None
+    wiring: Mapping[str, NewWire] | None = None
+    expansion: Document | None = None
+    conditions: Sequence[Document] | None = None
+    needs_within_s: int | None = None
+    cache: Document | None = None
+
 
 _EDITABLE = {JobStatus.PENDING, JobStatus.BLOCKED}
 
@@ -35,7 +50,7 @@ def edit(rt: Runtime, caller: Caller, job_id: JobId, needs: Sequence[NewNeed], *
             )
         kept = edits.drop(tx, job_id)
         said = [replace(one, said_at=f"needs[{place}]") for place, one in enumerate(needs)]
-        found = batch.read([NewJob(needs=said)])
+        found = batch.read([_Edited(said)])
         if found.faults:
             raise found.faults[0].together()
         found.needs[0] = [replace(one, place=one.place + kept) for one in found.needs.get(0, ())]

@@ -160,11 +160,13 @@ def _told(step: jobs.JobMove, why: Mapping[JobId, str]) -> jobs.JobMove:
     return replace(step, reason=why[step.job_id]) if step.job_id in why else step
 
 
-def _reuse(tx: Connection, steps: Sequence[jobs.JobMove], found: Mapping[JobId, tuple[JobId, JobResults]]) -> None:
+def _reuse(
+    tx: Connection, steps: Sequence[jobs.JobMove], found: Mapping[JobId, tuple[JobId, JobResults | None]]
+) -> None:
     """Let jobs be done with the results of others."""
     told = [replace(step, reason=f"the results of job {found[step.job_id][0]} are reused") for step in steps]
     moved = jobs.move(tx, JobEvent.REUSE, told, RESOLVER)
-    results.write(tx, {job_id: found[job_id][1] for job_id in moved})
+    results.write(tx, {job_id: made for job_id in moved if (made := found[job_id][1]) is not None})
 
 
 def _step(job: JudgedJob, event: JobEvent) -> jobs.JobMove:

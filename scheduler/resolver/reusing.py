@@ -39,7 +39,7 @@ class CachedJob(NamedTuple):
 class ReusedJobs:
     """What became of them: `done` by the results of another job, `waiting` for one, and why the others run themselves."""
 
-    done: dict[JobId, tuple[JobId, JobResults]] = field(default_factory=dict)
+    done: dict[JobId, tuple[JobId, JobResults | None]] = field(default_factory=dict)
     waiting: set[JobId] = field(default_factory=set)
     missed: dict[JobId, str] = field(default_factory=dict)
 
@@ -74,7 +74,7 @@ def _one(
     if rule.valid_s is not None:
         hit, missed = _hit(tx, one, key, rule.valid_s)
         if hit is not None:
-            found.done[job.job_id] = (hit.id, hit.results or {"version": "1.0", "output_data": []})
+            found.done[job.job_id] = (hit.id, hit.results)
             return ReuseRecord(job.job_id, job.project_id, key, parts, reused_from=hit.id)
         other = begun.get((job.project_id, key)) or rows.running(tx, job.project_id, job.job_id, key)
         if other is not None:

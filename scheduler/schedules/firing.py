@@ -40,7 +40,7 @@ When = tuple[int, datetime]
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class ScheduleTurn:
     """What a turn has left: the last schedule that it looked at, None at the end, and times whose workflows are to be run."""
 
     last: int | None
@@ -61,7 +61,7 @@ def step(rt: Runtime) -> float:
     return SHORTEST_S if left_over else min(max(left, SHORTEST_S), longest)
 
 
-def turn(rt: Runtime, after: int = 0) -> Turn:
+def turn(rt: Runtime, after: int = 0) -> ScheduleTurn:
     """Look at schedules behind the id `after` that are due, or of which something waits; return what is left to do.
 
     One transaction, safe to repeat.
@@ -70,7 +70,7 @@ def turn(rt: Runtime, after: int = 0) -> Turn:
     with rt.db.begin() as tx:
         rows = schedules.due(tx, after, AT_ONCE)
         if not rows:
-            return Turn(None)
+            return ScheduleTurn(None)
         ids = [row.id for row in rows]
         firings.settle(tx, ids)
         standing: dict[int, list[OpenFiring]] = defaultdict(list)
@@ -92,7 +92,7 @@ def turn(rt: Runtime, after: int = 0) -> Turn:
         rt.nudge("tick")
     fired = [(key, one) for key in slow for one, _ in decisions[key].fire]
     runs = [DueRun(slow[key], one) for key, one in sorted([*fired, *(one for one in due if one[0] in slow)])]
-    return Turn(rows[-1].id if len(rows) == AT_ONCE else None, runs)
+    return ScheduleTurn(rows[-1].id if len(rows) == AT_ONCE else None, runs)
 
 
 def start(tx: Connection, rt: Runtime, rows: Sequence[ScheduleRow], made: Sequence[When]) -> None:

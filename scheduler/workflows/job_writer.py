@@ -42,7 +42,7 @@ class CheckedWorkflow:
     text: str
 
 
-class told_by_place:  # noqa: N801 - used as a function in a with statement
+class FaultsByPlace:
     """Turns faults of single jobs into faults of the definition, by the places where they were written."""
 
     def __init__(self, checked: CheckedWorkflow, first: int = 0) -> None:
@@ -87,7 +87,7 @@ class JobWriter:
     def write(self, tx: Connection, numbers: range) -> JobId:
         """Write these jobs; return the id of the first."""
         jobs = self._checked.jobs
-        with told_by_place(self._checked, numbers.start):
+        with FaultsByPlace(self._checked, numbers.start):
             prepared = resolve.prepare(tx, self._rt, self._project, [jobs[n].job for n in numbers])
         if self._needs.faults:
             raise next(iter(self._needs.faults.values())).together()

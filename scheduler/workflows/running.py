@@ -29,7 +29,7 @@ from scheduler.store.workflows import events, workflows
 from scheduler.store.workflows.workflows import NewWorkflow
 from scheduler.workflows import building, checking, saved
 from scheduler.workflows.building import BorrowedStep
-from scheduler.workflows.job_writer import PART, CheckedWorkflow, JobWriter, told_by_place
+from scheduler.workflows.job_writer import PART, CheckedWorkflow, FaultsByPlace, JobWriter
 
 MOST_LIVE = 1_000
 """Most live workflows of one project."""
@@ -262,5 +262,5 @@ def _keep_key(tx: Connection, project_id: ProjectId, request: WorkflowRequest, f
 
 def _try(tx: Connection, rt: Runtime, project: Project, checked: CheckedWorkflow) -> None:
     """Check the jobs as their submission would; writes nothing."""
-    with told_by_place(checked):
+    with FaultsByPlace(checked):
         resolve.tried(tx, rt, project, [one.job for one in checked.jobs])

@@ -23,6 +23,16 @@ class NodeName(TypedDict):
     name: str
 
 
+class BorrowedView(TypedDict):
+    """A job of an earlier run whose result a job of a rerun has; of a step that was several, the last of them."""
+
+    description: str
+    job: int
+    status: str
+    step: str
+    workflow: int
+
+
 class BucketView(TypedDict):
     """How many runs needed at most so much memory, and more than the one before."""
 
@@ -501,6 +511,7 @@ class Explanation(TypedDict):
 
     ahead: int | None  # Jobs that ask for the same and were queued before.
     blocked_by: BlockingJob | None  # Of a BLOCKED job: the one at the root of it.
+    borrowed: list[BorrowedView]  # Of a job of a rerun: what it has of the run before.
     changes: list[ChangeView]  # Made together they let it start; any one left out would not.
     expected_start: StartView | None
     failure: dict[str, Any] | None

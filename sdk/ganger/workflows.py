@@ -43,6 +43,14 @@ class WorkflowsEndpoint:
         body = _body(definition, given)
         return self._transport.json(Call("POST", "/workflows/validate/", body=body, repeatable=True))
 
+    def change_needs(self, job_id: int, needs: Sequence[object], *, reason: str | None = None) -> JsonObject:
+        """Let a PENDING or BLOCKED job wait for these jobs instead, and return it; those whose outputs it takes stay.
+
+        `needs` are as in a submission. Raises NotFound, Conflict for a job that was queued already, InvalidRequest.
+        """
+        body = {"needs": list(needs), **({"reason": reason} if reason else {})}
+        return self._transport.json(Call("PATCH", f"/jobs/{job_id}/", body=body, repeatable=True))
+
     def forget_results(self, job_type: str | None = None, project: str | None = None) -> JsonObject:
         """Let nobody reuse the results that are there of a job type (`name` or `name:version`), or of all. For operators."""
         asked = paging.params({"job_type": job_type or (), "project": project or ()})

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from scheduler.rules.lifecycle.moves import ExecutionStatus, JobEvent, JobStatus
 from scheduler.rules.lifecycle.states import NodeState, OperationStatus
+from scheduler.rules.workflow.state import WorkflowState
 from tests.house.source import python_files, tree_of
 
 # Events of jobs beside their moves: things done to a job that leave its status as it is.
@@ -22,6 +23,7 @@ VOCABULARY: dict[tuple[str, str], set[str]] = {
     ("executions", "status"): set(ExecutionStatus),
     ("operations", "status"): set(OperationStatus),
     ("nodes", "state"): set(NodeState),
+    ("workflows", "state"): set(WorkflowState),
     ("events", "event"): {*JobEvent, *NOTED},
     ("events", "from"): set(JobStatus),
     ("events", "to"): set(JobStatus),

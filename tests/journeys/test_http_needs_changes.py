@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from scheduler.identifiers import JobId
 from scheduler.identity import Role
+from scheduler.jobs import requeue
 from scheduler.resolver import expiry
 from tests.journeys.test_http_needs import many, run, shown, statuses
 from tests.support.api import Api
@@ -68,19 +70,21 @@ def test_what_it_takes_outputs_of_stays_needed(api: Api, cluster: Cluster) -> No
     number = {"name": "n", "type": "property"}
     api.a_type("make", interface={"version": "1.0", "output_data": [number]})
     api.a_type("take", interface={"version": "1.0", "input_data": [number]})
-    make, other = many(api, {"command": None, "job_type": {"name": "make"}}, {})
-    (take,) = many(api, {"command": None, "job_type": {"name": "take"}, "inputs": {"n": {"from": {"job": make, "output": "n"}}}, "needs": [other]})  # fmt: skip
+    (other,) = many(api, {})
+    make = api.post("/jobs/", {"job_type": {"name": "make"}}).json["id"]
+    wired = {"job_type": {"name": "take"}, "inputs": {"n": {"from": {"job": make, "output": "n"}}}, "needs": [other]}
+    take = api.post("/jobs/", wired).json["id"]
     change(api, take, [])
     assert parents(api, take) == [(make, "OK")]
     change(api, take, [other])
-    assert sorted(parents(api, take)) == [(make, "OK"), (other, "OK")]
+    assert sorted(parents(api, take)) == sorted([(make, "OK"), (other, "OK")])
 
 
 @pytest.mark.parametrize(
     ("needs", "status", "field"),
     [
         (["@0"], 400, "needs[0].job"), (["=a"], 400, "needs[0].job"), ([99_999], 404, "needs[0].job"), ([True], 400, "needs[0]"),
-        ([1, {"group": "none"}], 404, "needs[1].group"), ([{"any_of": [99_999]}], 404, "needs[0].any_of"), ([{"job": 1, "after": "SOON"}], 400, "needs[0].after"),
+        ([1, {"group": "none"}], 404, "needs[1].group"), ([{"any_of": [99_999]}], 404, "needs[0].any_of"), ([{"job": 1, "after": "SOON"}], 400, "needs[0]"),
     ],
 )  # fmt: skip
 def test_needs_that_cannot_be_are_refused_and_nothing_changes(
@@ -126,14 +130,12 @@ def test_a_job_that_waits_too_long_for_its_needs_fails_and_says_for_what(api: Ap
 
 
 def test_the_time_begins_anew_with_a_new_round_and_with_a_repair(api: Api, cluster: Cluster) -> None:
-    from scheduler.jobs import requeue  # noqa: PLC0415 - beside what it is about
-
     node = cluster.a_node()
     parent, broken = many(api, {}, {"max_tries": 1})
     (job,) = many(api, {"needs": [parent], "needs_within": 60})
     age(api, job, 61)
     expiry.expire(api.rt)
-    requeue.requeue(api.rt, [job], actor="me")
+    requeue.requeue(api.rt, [JobId(job)], actor="me")
     resolve(api)
     assert shown(api, job)["status"] == "PENDING"
     age(api, job, 59)
@@ -143,7 +145,7 @@ def test_the_time_begins_anew_with_a_new_round_and_with_a_repair(api: Api, clust
     assert shown(api, job)["status"] == "BLOCKED"
     age(api, job, 1000)
     assert (expiry.expire(api.rt), shown(api, job)["status"]) == (0, "BLOCKED"), "who is blocked waits for a repair"
-    requeue.requeue(api.rt, [broken], actor="me")
+    requeue.requeue(api.rt, [JobId(broken)], actor="me")
     resolve(api)
     assert (shown(api, job)["status"], expiry.expire(api.rt)) == ("PENDING", 0)
     age(api, job, 61)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from api.http.cache.schema import ForgetQuery, ForgottenView
 from api.http.routing import ApiCall, Routes
 from scheduler.identity import Role
-from scheduler.needs import forgetting
+from scheduler.workflows import forgetting
 
 routes = Routes("cache")
 

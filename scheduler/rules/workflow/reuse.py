@@ -6,11 +6,10 @@ Never times, paths, amounts or nodes: what a job is given and what it runs, alon
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import orjson
 
 from scheduler.documents import Document, JobDataDocument, JsonValue
 from scheduler.rules.job_type.definition import COMMANDS, Definition
@@ -79,7 +78,7 @@ def parts(
 
 def digest(found: Mapping[str, str]) -> bytes:
     """Return the key of a job: equal for jobs whose parts are."""
-    return hashlib.sha256(orjson.dumps(dict(found), option=orjson.OPT_SORT_KEYS)).digest()
+    return hashlib.sha256(_text(dict(found)).encode()).digest()
 
 
 def difference(found: Mapping[str, str], other: Mapping[str, str]) -> str | None:
@@ -118,4 +117,8 @@ def _short(value: str) -> str:
 
 def _text(value: object) -> str:
     plain = list(value) if isinstance(value, tuple) else value
-    return plain if isinstance(plain, str) else orjson.dumps(plain, option=orjson.OPT_SORT_KEYS, default=str).decode()
+    return (
+        plain
+        if isinstance(plain, str)
+        else json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    )

@@ -272,6 +272,21 @@ CHECKS: tuple[Check, ...] = (
         """,
     ),
     Check(
+        "I-W11",
+        "a job that has the results of another is of its project, did the same, and has what that one made",
+        """
+        SELECT 'job ' || c.job_id AS subject, 'has the results of job ' || c.reused_from AS detail
+        FROM job_cache c
+        JOIN jobs j ON j.id = c.job_id AND {recent} AND j.status = 'COMPLETED' AND j.forced_by IS NULL AND j.num_exes = 0
+        JOIN job_specs q ON q.job_id = c.job_id
+        JOIN job_cache o ON o.job_id = c.reused_from
+        JOIN job_specs s ON s.job_id = o.job_id
+        WHERE c.key <> o.key OR c.parts <> o.parts OR c.project_id <> o.project_id OR o.reused_from IS NOT NULL
+           OR (q.results -> 'output_data') IS DISTINCT FROM (s.results -> 'output_data')
+           OR (q.results -> 'properties') IS DISTINCT FROM (s.results -> 'properties')
+        """,
+    ),
+    Check(
         "I-W3",
         "a job that waits for its needs, or is blocked by them, stands where they put it; what ended has reached its followers",
         f"SELECT 'job ' || id AS subject, detail FROM ({OVERLOOKED}) AS overlooked",  # noqa: S608 - our own text

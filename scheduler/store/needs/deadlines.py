@@ -42,7 +42,7 @@ _WAITING = text("""
     WHERE j.id = ANY(:ids) AND j.status = 'PENDING'
       AND EXISTS (SELECT FROM job_needs n WHERE n.job_id = j.id AND n.settled IS NULL)
     ORDER BY j.id
-    FOR NO KEY UPDATE OF j
+    FOR NO KEY UPDATE
 """)
 
 _LATER = text("""

@@ -90,6 +90,30 @@ _CULPRIT = text("""
 """)
 
 
+# Needs of a job of a workflow for jobs of another one: what a rerun has borrowed.
+_BORROWED = text("""
+    SELECT n.needs_id AS id, m.step, m.workflow_id, n.group_id IS NOT NULL AS is_group, p.status, n.settled
+    FROM job_needs n
+    JOIN jobs j ON j.id = n.job_id
+    JOIN workflow_jobs m ON m.job_id = n.needs_id AND m.workflow_id <> j.workflow_id
+    JOIN jobs p ON p.id = n.needs_id
+    WHERE n.job_id = :id
+    ORDER BY n.position
+    LIMIT :limit
+""")
+
+
+class BorrowedNeed(NamedTuple):
+    """A need for a job of an earlier run, or for all jobs of a step of it: the job (the last of them), its step, and that run."""
+
+    id: JobId
+    step: str
+    workflow_id: int
+    is_group: bool
+    status: str
+    settled: str | None
+
+
 class OpenNeed(NamedTuple):
     """A need that is not satisfied, with its parent or its group; `left` members have not ended, and `bad` ended badly."""
 
@@ -142,3 +166,8 @@ def open_needs(tx: Connection, job_id: JobId, limit: int) -> list[OpenNeed]:
 def culprit(tx: Connection, job_id: JobId) -> CulpritJob | None:
     """Return the job whose end blocks this one, at the beginning of the chain; None where nothing is broken."""
     return records.read_optional(CulpritJob, tx.execute(_CULPRIT, {"id": job_id}))
+
+
+def borrowed(tx: Connection, job_id: JobId, limit: int) -> list[BorrowedNeed]:
+    """Return what a job of a workflow has of jobs of an earlier one."""
+    return records.read_all(BorrowedNeed, tx.execute(_BORROWED, {"id": job_id, "limit": limit}))

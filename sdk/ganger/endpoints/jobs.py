@@ -92,13 +92,6 @@ class JobsEndpoint:
         body = {"outputs": dict(outputs or {}), **({"reason": reason} if reason else {})}
         return Job.read(self._transport.json(Call("POST", f"/jobs/{job_id}/done/", body=body)))
 
-    def change_needs(
-        self, job_id: int, needs: Sequence[int | str | Mapping[str, object]], *, reason: str | None = None
-    ) -> Job:
-        """Let a PENDING or BLOCKED job wait for these jobs instead, and return it. What it takes outputs of stays. Raises NotFound, Conflict, InvalidRequest."""
-        body = {"needs": list(needs), **({"reason": reason} if reason else {})}
-        return Job.read(self._transport.json(Call("PATCH", f"/jobs/{job_id}/", body=body, repeatable=True)))
-
     def requeue(self, job_ids: Sequence[int], *, priority: int | None = None) -> Operation:
         """Give FAILED and CANCELED jobs new tries; others are skipped. Returns the operation, which may still run."""
         return self.act("requeue", job_id=job_ids, priority=priority)

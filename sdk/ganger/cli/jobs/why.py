@@ -73,6 +73,8 @@ def lines(explanation: Mapping[str, Any]) -> Iterator[str]:
     """Yield what stands behind the summary, a line each; the first reason is the summary already."""
     for reason in (explanation.get("reasons") or [])[1:]:
         yield f"also: {reason['description']}"
+    for one in explanation.get("borrowed") or ():
+        yield one["description"]
     if (reuse := explanation.get("reuse")) is not None and "reused" in reuse:
         yield str(reuse)
     blocked_by = explanation.get("blocked_by") or {}

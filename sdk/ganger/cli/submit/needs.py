@@ -36,8 +36,8 @@ def needs(
     if bool(wanted) == nothing:
         raise UsageError("say what it waits for (--after JOB, ...), or --nothing")
     with connection.client() as api:
-        job = api.jobs.change_needs(job_id, wanted, reason=reason)
+        job = api.workflows.change_needs(job_id, wanted, reason=reason)
     if as_json:
-        screen.document(job.document)
+        screen.document(job)
     else:
-        screen.text(f"job {job.id} is {job.status}")
+        screen.text(f"job {job['id']} is {job['status']}")
