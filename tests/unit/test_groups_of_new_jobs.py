@@ -21,7 +21,7 @@ def test_jobs_that_differ_in_one_field_have_different_groups(name: str) -> None:
     assert len({key(job) for job in jobs}) == len(jobs) >= 2
 
 
-@pytest.mark.parametrize("name", sorted((OF_EACH_JOB | RESOLVED) - {"needs", "conditions"}))
+@pytest.mark.parametrize("name", sorted((OF_EACH_JOB | RESOLVED) - {"needs", "conditions", "cache"}))
 def test_what_is_each_jobs_own_or_resolved_makes_no_group(name: str) -> None:
     assert len({key(job) for job in different(NewJob(), name)}) == 1
 
@@ -29,6 +29,7 @@ def test_what_is_each_jobs_own_or_resolved_makes_no_group(name: str) -> None:
 def test_of_the_needs_it_counts_only_whether_there_are_any() -> None:
     assert len({key(job) for job in different(NewJob(), "needs")}) == 2
     assert len({key(job) for job in different(NewJob(), "conditions")}) == 2
+    assert len({key(job) for job in different(NewJob(), "cache")}) == 2
 
 
 def test_equal_jobs_share_a_group() -> None:
