@@ -10,6 +10,7 @@ import pytest
 from scheduler.identity import Role
 from scheduler.jobs import requeue
 from scheduler.schedules import firing, workflow_runs
+from scheduler.store.schedules import firings
 from scheduler.workflows import upkeep
 from tests.journeys.test_http_schedules import due, history, turn
 from tests.support.api import Api
@@ -97,7 +98,7 @@ def test_a_crash_leaves_the_time_waiting_and_the_next_turn_runs_it(api: Api, mon
     save(api)
     made = make(api)
     due(api, made)
-    for module, name in ((workflow_runs, "make_one"), (workflow_runs.firings, "run")):
+    for module, name in ((workflow_runs, "make_one"), (firings, "run")):
         with monkeypatch.context() as patched:
 
             def broken(*_: Any) -> Any:
