@@ -57,7 +57,7 @@ def test_a_schedule_is_made_and_its_job_starts_by_itself(installation: Installat
         ],
         "a run of the workflow",
     )[-1]["workflow"]
-    assert "WORKFLOW" in ganger("show", key)
+    assert f"\t\t{run}\t" in ganger("show", key)
     assert ganger("trigger", key, "--force").startswith("workflow ")
     ganger("delete", key)
     ended = installation.until(
