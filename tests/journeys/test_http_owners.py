@@ -114,7 +114,7 @@ OF_STATE = {
 
 BULK = {
     "POST /jobs/cancel/", "POST /jobs/requeue/", "POST /jobs/hold/", "POST /jobs/release/", "POST /jobs/pin/", "POST /jobs/unpin/",
-    "POST /queue/requeue-jobs/",
+    "POST /queue/requeue-jobs/", "DELETE /cache/",
 }  # fmt: skip
 """Verbs for many jobs: they end at the project's border."""
 
@@ -378,11 +378,12 @@ def test_verbs_for_many_end_at_the_border(things: Things) -> None:
     mine, theirs = things.api.as_("mine admin"), things.of["foreign"]["job_id"]
     own = mine.get("/jobs/").json["count"]
     assert own < things.api.get("/jobs/").json["count"]
-    for route in BULK - {"POST /queue/requeue-jobs/"}:
+    for route in BULK - {"POST /queue/requeue-jobs/", "DELETE /cache/"}:
         path = route.removeprefix("POST ")
         assert mine.post(path, {"all": True, "dry_run": True}).json["count"] <= own, route
         assert mine.post(path, {"job_id": theirs, "dry_run": True}).json["count"] == 0, route
     assert mine.post("/queue/requeue-jobs/", {"job_ids": [theirs]}).status_code == 404
+    assert mine.delete("/cache/?project=foreign").status_code == 403, "test_workflow_reuse.py has the rest"
 
 
 def test_what_concerns_everybody_is_not_changed_with_a_token_of_one_project(things: Things) -> None:

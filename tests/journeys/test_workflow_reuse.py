@@ -162,6 +162,9 @@ def test_nothing_is_reused_across_projects(api: Api, cluster: Cluster) -> None:
     resolve(api)
     assert by_name(mine, found["id"])["a"]["status"] == "QUEUED"
     assert mine.delete("/cache/").status_code == 403, "forgetting is an operator's"
+    api.a_token("their operator", Role.OPERATOR, "mine")
+    assert api.as_("their operator").delete("/cache/").json["count"] == 1
+    assert api.value("SELECT count(*) FROM job_cache") == 1, "what another project has stays"
 
 
 def test_secrets_count_by_name_and_a_changed_one_makes_older_results_useless(api: Api, cluster: Cluster) -> None:
