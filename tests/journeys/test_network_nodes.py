@@ -6,6 +6,7 @@ They are started and cleared away by the `command` driver, through a script such
 from __future__ import annotations
 
 import secrets
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -96,7 +97,8 @@ def roles(net: Network, broker: str, servers: ServerSet, database_url: str) -> I
             ["setup", "--admin-token", str(folder / "admin"), "--node-token", str(folder / "node-token")], made.server
         )
         script = folder / "machines"
-        text = SCRIPT.format(folder=folder, pythonpath=ROOT, ganger=" ".join(GANGER), names=" ".join(net.names))
+        program, here = shlex.join(GANGER), shlex.quote(str(ROOT))
+        text = SCRIPT.format(folder=folder, pythonpath=here, ganger=program, names=" ".join(net.names))
         script.write_text(text)
         script.chmod(0o755)
         (folder / "drivers.toml").write_text(

@@ -238,5 +238,5 @@ def test_a_job_of_one_costs_no_statement_for_the_sake_of_gangs(cluster: Cluster)
     cluster.claim(node, ref)
     cluster.report(node, ref, "failed", error="timeout")
     assert not [one for one in seen if "unnest(CAST(%(jobs)s" in one]
-    claims, reports = 5, 8
+    claims, reports = 4, 8
     assert len(seen) == claims + reports, "\n---\n".join(seen)
