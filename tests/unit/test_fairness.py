@@ -61,6 +61,7 @@ def test_projects_hold_what_their_weights_say_whatever_their_job_sizes(
     assert one / (one + two) == pytest.approx(weights[0] / sum(weights), abs=0.02)
 
 
+@pytest.mark.timeout(300)  # a day of ticks: 100 s on a slow machine that has more to do
 @pytest.mark.parametrize("weights", [(1.0, 1.0), (1.0, 3.0), (3.0, 1.0)], ids=str)
 def test_a_project_that_comes_back_after_a_day_starts_level(weights: tuple[float, float]) -> None:
     chance, day = random.Random(6), 24 * HOUR
