@@ -9,7 +9,7 @@ import pytest
 from scheduler.errors import GangerError, InvalidInput
 from scheduler.identity import Caller, Role
 from scheduler.jobs.admission import AdmissionCheck
-from scheduler.workflows import lookup, running, verbs
+from scheduler.workflows import job_writer, lookup, running, verbs
 from scheduler.workflows.running import WorkflowRequest
 from tests.support.api import Api
 from tests.support.cluster import Cluster
@@ -282,7 +282,7 @@ def test_everything_wrong_is_told_at_once_with_line_and_column_and_nothing_is_st
         ("jobs: {a: {command: [b], needs: {job: c}}}", "a list of names"),
         ("jobs: {a.b: {command: [b]}}", "no dot"),
         ("jobs: {a: {command: [b], timeout: never}}", "whole seconds"),
-        ("jobs: {a: {command: [b], cache: {for: 30d}}}", "'cache' is not known"),
+        ("jobs: {a: {command: [b], cache: {since: 30d}}}", "cache says how long a result is good"),
         ("a: " + "[" * 30 + "]" * 30, "nested at most"),
         ("jobs: {a: {command: [b], needs: [a]}}", "in a circle: a -> a"),
         ("jobs: {a: {command: [b], needs: [z]}, z: {command: [b], finally: true}}", "runs finally"),
@@ -315,7 +315,8 @@ def test_a_repeat_with_the_same_key_makes_no_second_run(api: Api) -> None:
 
 
 def test_a_large_run_is_invisible_until_all_of_it_is_there(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "_PART", 4)
+    for module in (job_writer, running):
+        monkeypatch.setattr(module, "PART", 4)
     text = "jobs: {s: {command: ['true'], for_each: {values: [0,1,2,3,4,5,6]}}, a: {command: ['true'], needs: [s]}, b: {command: ['true'], needs: [a]}}"
     workflow_id = run(api, text)
     assert {one.status for one in by_step(api, workflow_id).values()} == {"PENDING"}
