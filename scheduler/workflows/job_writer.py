@@ -148,6 +148,11 @@ class JobWriter:
         changes.tell(tx, roots)
         workflows.open_up(tx, self.workflow_id)
 
+    @property
+    def first(self) -> range:
+        """The numbers of the jobs of the first transaction."""
+        return range(min(PART, len(self._checked.jobs)))
+
     def parts(self) -> Iterator[range]:
         """Yield the numbers of the jobs that the first transaction has left, part by part."""
         total = len(self._checked.jobs)

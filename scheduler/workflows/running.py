@@ -29,7 +29,7 @@ from scheduler.store.workflows import events, workflows
 from scheduler.store.workflows.workflows import NewWorkflow
 from scheduler.workflows import building, checking, saved
 from scheduler.workflows.building import BorrowedStep
-from scheduler.workflows.job_writer import PART, CheckedWorkflow, FaultsByPlace, JobWriter
+from scheduler.workflows.job_writer import CheckedWorkflow, FaultsByPlace, JobWriter
 
 MOST_LIVE = 1_000
 """Most live workflows of one project."""
@@ -143,7 +143,7 @@ def _begin(tx: Connection, caller: Caller, ready: ReadyWorkflow, writer: JobWrit
     writer.workflow_id = workflows.insert(tx, new)
     events.write(tx, writer.workflow_id, "RUN", caller.name, _why(ready.request))
     with large_batches.of(tx, len(checked.jobs)):
-        return writer.write(tx, range(min(PART, len(checked.jobs))))
+        return writer.write(tx, writer.first)
 
 
 def _named(rt: Runtime, project_name: str, request: WorkflowRequest) -> WorkflowRequest:
