@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flask_openapi import OpenAPI
+from flask import Flask
 
 from api import ui
 from api.dialects import blockmodel, compute, connect, dialect, metafold
@@ -24,19 +24,21 @@ ROUTES: Sequence[Route] = [
 """Every route that is served."""
 
 
-def create_app(rt: Runtime, *, background: bool = True, bare: OpenAPI | None = None) -> OpenAPI:
+def create_app(rt: Runtime, *, background: bool = True, bare: Flask | None = None) -> Flask:
     """Return the application for one process, as `api.http.app.create_app` does, with all dialects and the pages."""
-    made = with_dialects(app.create_app(rt, background=background, bare=bare))
-    ui.install(made, rt.settings)
+    made = app.create_app(rt, background=background, bare=bare_app() if bare is None else bare)
+    ui.connect(made)
     return made
 
 
-def bare_app() -> OpenAPI:
+def bare_app() -> Flask:
     """Return an application that is not connected to anything, for `create_app`, with every module imported that it will need."""
-    return app.bare_app()
+    made = with_dialects(app.bare_app())
+    ui.install(made)
+    return made
 
 
-def with_dialects(made: OpenAPI, dialects: Sequence[Dialect] = DIALECTS) -> OpenAPI:
+def with_dialects(made: Flask, dialects: Sequence[Dialect] = DIALECTS) -> Flask:
     """Let an application speak these dialects, and return it."""
     for one in dialects:
         dialect.mount(made, one)

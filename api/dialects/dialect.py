@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flask_openapi import OpenAPI
+from flask import Flask
 
 from api.http import problems, routing
 from api.http.problems import ProblemForm
@@ -28,8 +28,8 @@ class Dialect:
     problems: ProblemForm
 
 
-def mount(app: OpenAPI, dialect: Dialect) -> None:
+def mount(app: Flask, dialect: Dialect) -> None:
     """Let an app speak a dialect."""
     problems.use(app, dialect.problems)
     for routes in dialect.routes:
-        routing.mount(app, routes, documented=False)
+        routing.mount(app, routes)

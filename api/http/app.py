@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from importlib.metadata import version
 
-from flask import Response, g
-from flask_openapi import OpenAPI
+from flask import Flask, Response, g
 from werkzeug.middleware.proxy_fix import ProxyFix
-from werkzeug.routing import IntegerConverter, PathConverter
 
 from api.http import api_runtime, front, problems, routing, telemetry, transfer
 from api.http.about import routes as about
@@ -20,8 +17,6 @@ from api.http.bulk import routes as bulk
 from api.http.cache import routes as cache
 from api.http.data_sets import routes as data_sets
 from api.http.db_metrics import DatabaseMetrics
-from api.http.document import answer_types, openapi
-from api.http.document.answer_types import JsonSchema
 from api.http.event_stream import StreamLimit
 from api.http.executions import routes as executions
 from api.http.files import routes as files
@@ -41,7 +36,6 @@ from api.http.queue import routes as queue
 from api.http.retention import routes as retention
 from api.http.scheduler import routes as scheduler
 from api.http.schedules import routes as schedules
-from api.http.schema.answers import Problem
 from api.http.serving import broker_health, rate_limit, thread_shares, trusted_host
 from api.http.serving.bulk_thread import BulkThread
 from api.http.serving.thread_shares import KindOfShare
@@ -97,19 +91,7 @@ WARN_BEFORE = timedelta(days=14)
 """Answers to a token that ends within this time say when it does."""
 
 
-class IdConverter(IntegerConverter):
-    """An id in an address; what is no number, or too large for the database, is simply not there."""
-
-    regex = r"\d{1,18}"
-
-
-class TypeNameConverter(PathConverter):
-    """The name of a job type in an address: words with slashes between them. What a type has by its id is no such name."""
-
-    regex = r"(?!\d+/(?:revisions|statistics)(?:/|\Z))[^/].*?"
-
-
-def create_app(rt: Runtime, *, background: bool = True, bare: OpenAPI | None = None) -> OpenAPI:
+def create_app(rt: Runtime, *, background: bool = True, bare: Flask | None = None) -> Flask:
     """Return the application for one process. It needs no database before the first request.
 
     With `background` a thread carries out bulk operations; without it somebody has to call `bulk.step`. `bare` is what
@@ -139,19 +121,11 @@ def create_app(rt: Runtime, *, background: bool = True, bare: OpenAPI | None = N
     return app
 
 
-def bare_app() -> OpenAPI:
-    """Return the application with its routes and its document, not connected to anything yet."""
-    app = OpenAPI(
-        "ganger",
-        info=openapi.info(version("ganger-server")),
-        security_schemes=openapi.SECURITY,
-        responses={404: answer_types.response(404, Problem)},
-        doc_ui=False,
-        static_folder=None,
-    )
-    app.ensure_sync = _as_it_is
-    app.url_map.converters["id"] = IdConverter
-    app.url_map.converters["words"] = TypeNameConverter
+def bare_app() -> Flask:
+    """Return the application with its routes, not connected to anything yet."""
+    app = Flask("ganger", static_folder=None)
+    app.ensure_sync = _as_it_is  # type: ignore[assignment]  # Flask documents that applications may
+    app.url_map.converters |= routing.CONVERTERS
     app.config["MAX_FORM_MEMORY_SIZE"] = 64 * 1024
     app.config["MAX_FORM_PARTS"] = 10
     routing.install(app)
@@ -163,13 +137,7 @@ def bare_app() -> OpenAPI:
     for noun in NOUNS:
         routing.mount(app, noun.routes)
     front.install(app)
-    openapi.install(app, [answer for noun in NOUNS for route in noun.routes.all for answer in route.answers.values()])
     return app
-
-
-def openapi_document() -> JsonSchema:
-    """Return the OpenAPI document of this release, as `/openapi.json` serves it."""
-    return openapi.of(bare_app())
 
 
 def _broker_users(settings: Settings) -> BrokerUsers | None:
@@ -178,13 +146,15 @@ def _broker_users(settings: Settings) -> BrokerUsers | None:
     return BrokerUsers(url.get_secret_value()) if url is not None and settings.broker_users else None
 
 
-def _guard(app: OpenAPI, settings: Settings) -> None:
+def _guard(app: Flask, settings: Settings) -> None:
     """Believe only the proxies and answer only to the hosts that the settings name, and only so often."""
     trusted_host.install(app, settings)
     rate_limit.install(app, settings)
     if settings.proxies:
         count = settings.proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count, x_prefix=count)
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]  # as Flask documents it
+            app.wsgi_app, x_for=count, x_proto=count, x_host=count, x_prefix=count
+        )
 
 
 def _as_it_is(function: Callable[..., object]) -> Callable[..., object]:

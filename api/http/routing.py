@@ -13,7 +13,6 @@ model it is annotated with. Everything is checked before the handler runs: token
 
 from __future__ import annotations
 
-import inspect
 import re
 import secrets
 import typing
@@ -22,14 +21,13 @@ from dataclasses import dataclass, field
 from typing import Required, TypeAlias, TypedDict, TypeVar, Unpack, get_type_hints
 
 from flask import Flask, Response, g, request
-from flask_openapi import OpenAPI
-from pydantic import BaseModel, ValidationError, create_model
+from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.routing import BaseConverter, IntegerConverter, PathConverter
 
 from api.http import api_runtime, auth, strict_json
 from api.http.answers import respond
 from api.http.auth import permit
-from api.http.document import answer_types
 from api.http.document.answer_types import AnswerType
 from api.http.problems import invalid
 from api.http.schema import nearest
@@ -45,8 +43,23 @@ Handler: TypeAlias = Callable[..., object]
 H = TypeVar("H", bound=Handler)
 M = TypeVar("M", bound=BaseModel)
 
-PARAMETER = re.compile(r"<(?:(\w+):)?(\w+)>")
 NOBODY = Caller(0, "anonymous", None)
+
+
+class IdConverter(IntegerConverter):
+    """An id in an address; what is no number, or too large for the database, is simply not there."""
+
+    regex = r"\d{1,18}"
+
+
+class TypeNameConverter(PathConverter):
+    """The name of a job type in an address: words with slashes between them. What a type has by its id is no such name."""
+
+    regex = r"(?!\d+/(?:revisions|statistics)(?:/|\Z))[^/].*?"
+
+
+CONVERTERS: Mapping[str, type[BaseConverter]] = {"id": IdConverter, "words": TypeNameConverter}
+"""The kinds of parameters that an address may have beside Flask's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,21 +139,12 @@ class Routes:
         return declare
 
 
-def mount(app: OpenAPI, routes: Routes, *, documented: bool = True) -> None:
-    """Put the routes of one noun into the app and, if they are `documented`, into its OpenAPI document."""
+def mount(app: Flask, routes: Routes) -> None:
+    """Put the routes of one noun into the app."""
     for route in routes.all:
-        declare = getattr(app, route.method.lower())
-        declare(
-            route.rule,
-            tags=[{"name": route.tag}],
-            operation_id=route.handler.__name__,
-            responses={status: answer_types.response(status, answer) for status, answer in route.answers.items()},
-            security=[] if route.role == "public" else [{"token": []}],
-            openapi_extensions={"x-role": _word(route.role), "x-orders": list(route.orders)},
-            endpoint=f"{route.method} {route.rule}",
-            doc_ui=documented,
-            **({"request_body": dict(route.request_body)} if route.request_body else {}),
-        )(_view(route))
+        app.add_url_rule(
+            route.rule, endpoint=f"{route.method} {route.rule}", view_func=_view(route), methods=[route.method]
+        )
 
 
 def install(app: Flask) -> None:
@@ -234,20 +238,7 @@ def _view(route: Route) -> Callable[..., Response]:
             auth.forget_callers()
 
     view.__name__ = route.handler.__name__
-    view.__doc__ = inspect.getdoc(route.handler)
-    view.__delay_validate_request__ = True  # type: ignore[attr-defined]  # the document comes from these, the checks are ours
-    documented = {"path": _path_model(route), "query": query, "body": body, "header": route.headers}
-    view.__annotations__ = {name: model for name, model in documented.items() if model is not None}
     return view
-
-
-def _path_model(route: Route) -> type[BaseModel] | None:
-    """Return a model of the address's parameters, for the document only: the router has read them already."""
-    parameters = PARAMETER.findall(route.rule)
-    if not parameters:
-        return None
-    fields: dict[str, typing.Any] = {name: (int if kind == "id" else str, ...) for kind, name in parameters}
-    return create_model(f"{route.handler.__name__}_path", **fields)
 
 
 def _call(needs: Needs) -> ApiCall:
@@ -258,10 +249,6 @@ def _call(needs: Needs) -> ApiCall:
     g.caller = caller
     permit(caller, needs)
     return ApiCall(shared.rt, caller)
-
-
-def _word(needs: Needs) -> str:
-    return needs.name.lower() if isinstance(needs, Role) else needs
 
 
 def _give_id() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from flask_openapi import OpenAPI
+from flask import Flask
 
 from api.ui import mounting
-from scheduler.settings import Settings
 
 
-def install(app: OpenAPI, settings: Settings) -> None:
-    """Add the pages to an application of `api.http.app`."""
-    mounting.install(app, settings)
+def install(app: Flask) -> None:
+    """Add the pages to an application of `api.http.app` that need not be connected yet."""
+    mounting.install(app)
+
+
+def connect(app: Flask) -> None:
+    """Let the pages of a connected application hear of changes."""
+    mounting.connect(app)

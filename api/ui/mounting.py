@@ -21,7 +21,6 @@ from api.ui.show import assets, templating
 from scheduler.admin import sessions
 from scheduler.errors import Unauthorized
 from scheduler.identity import Caller
-from scheduler.settings import Settings
 
 PREFIX = "/ui/"
 POLICY = (
@@ -39,7 +38,7 @@ NOBODY = Caller(0, "anonymous", None)
 FOR_EVER = "public, max-age=31536000, immutable"
 
 
-def install(app: Flask, settings: Settings) -> None:  # noqa: ARG001 - as every part of the application is installed
+def install(app: Flask) -> None:
     """Mount every page, and read every template and file before the first request."""
     templating.environment()
     assets.by_address()
@@ -49,9 +48,13 @@ def install(app: Flask, settings: Settings) -> None:  # noqa: ARG001 - as every 
         by_endpoint[endpoint] = route
         app.add_url_rule(route.rule, endpoint=endpoint, methods=[route.method], view_func=_view(route))
     app.extensions[broadcaster.ROUTES] = by_endpoint
-    app.extensions[live.BROADCASTER] = PageBroadcaster(app, api_runtime.of(app).feed)
     app.add_url_rule("/ui/static/<name>", endpoint="ui static", view_func=_static, methods=["GET"])
     app.after_request(_finish)
+
+
+def connect(app: Flask) -> None:
+    """Start the broadcaster of this process, on the feed of the runtime that the app is connected to."""
+    app.extensions[live.BROADCASTER] = PageBroadcaster(app, api_runtime.of(app).feed)
 
 
 def _view(route: PageRoute) -> Callable[..., PlainResponse]:

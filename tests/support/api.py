@@ -6,19 +6,23 @@ api.rt          the runtime underneath; `api.nudges` has every topic that was nu
 
 from __future__ import annotations
 
+import copy
 import random
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 import orjson
 import pytest
+from flask import Flask
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
-from api.application import create_app
+from api.application import bare_app, create_app
 from scheduler import runtime
 from scheduler.admin import seed, tokens
 from scheduler.identity import Role
@@ -130,6 +134,21 @@ class Api:
         return self.query(sql, **parameters)[0][0]
 
 
+@cache
+def _mounted() -> Flask:
+    return bare_app()
+
+
+def _a_bare_app() -> Flask:
+    """Return what `bare_app` returns, with the addresses of one that was made before: to compile them takes longer than most tests."""
+    made = copy.copy(_mounted())
+    made.extensions, made.config = dict(made.extensions), copy.copy(made.config)
+    for name in ("before_request_funcs", "after_request_funcs", "teardown_request_funcs"):
+        functions = getattr(made, name)
+        setattr(made, name, defaultdict(list, {scope: list(kept) for scope, kept in functions.items()}))
+    return made
+
+
 @contextmanager
 def serving(
     database_url: str, state_dir: Path, *, background: bool = False, keys: Keyring = NO_KEYS, **settings: Any
@@ -141,7 +160,7 @@ def serving(
     nudges: list[str] = []
     rt = Runtime(engine, chosen, runtime.utc_now, random.Random(7).random, nudges.append, keyring=keys)
     seed.seed(engine, files_dir=state_dir / "files", block_models=packed.program())
-    made = Api(create_app(rt, background=background), rt, {}, nudges)
+    made = Api(create_app(rt, background=background, bare=_a_bare_app()), rt, {}, nudges)
     for role in ROLES:
         made.a_token(role, Role[role.upper()])
     made.a_token("node", None)

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import jsonschema_rs
 import orjson
 
-from api.http.app import openapi_document
+from tests.support.generated import openapi_document
 
 OPEN = frozenset({"GeoJsonDocument"})
 """Schemas of others' documents, of which we know only a part."""

@@ -14,6 +14,7 @@ from api.http import app
 from api.http.answers import Answer
 from api.http.routing import Route
 from api.http.schema.answers import Problem
+from tests.support.generated import openapi_document
 
 ROUTES = [route for noun in app.NOUNS for route in noun.routes.all]
 
@@ -51,5 +52,5 @@ def test_what_the_document_describes_by_itself_is_a_response_or_has_no_body() ->
 
 def test_no_two_types_of_the_document_share_a_name() -> None:
     """Pydantic writes the module before the names of types that would be called the same."""
-    schemas = app.openapi_document()["components"]["schemas"]
+    schemas = openapi_document()["components"]["schemas"]
     assert not [name for name in schemas if not re.fullmatch(r"[A-Z][A-Za-z]*", name)]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from flask_openapi import OpenAPI
+from flask import Flask
 
 from api.application import with_dialects
 from api.dialects import paging, problems
@@ -70,7 +70,7 @@ def everything(_call: ApiCall, count: int) -> Any:
     return paging.whole(found())
 
 
-def an_app(problem_form: Any, **settings: Any) -> OpenAPI:
+def an_app(problem_form: Any, **settings: Any) -> Flask:
     chosen = Settings(**settings)
     engine = runtime.connect("postgresql://nobody@127.0.0.1:1/none", chosen)
     rt = Runtime(engine, chosen, runtime.utc_now, random.Random(1).random)
@@ -96,18 +96,18 @@ FAILURES: list[tuple[int, str, str, dict[str, Any]]] = [
 
 
 @pytest.fixture(scope="module")
-def described() -> OpenAPI:
+def described() -> Flask:
     return an_app(problems.described)
 
 
 @pytest.fixture(scope="module")
-def titled() -> OpenAPI:
+def titled() -> Flask:
     return an_app(problems.titled)
 
 
 @pytest.mark.parametrize(("status", "method", "path", "sent"), FAILURES)
 def test_every_error_on_a_dialects_address_has_its_form(
-    described: OpenAPI, titled: OpenAPI, status: int, method: str, path: str, sent: dict[str, Any]
+    described: Any, titled: Any, status: int, method: str, path: str, sent: dict[str, Any]
 ) -> None:
     status = 400 if status == 403 else status
     with broken_inside():
@@ -127,16 +127,16 @@ def test_every_error_on_a_dialects_address_has_its_form(
 def test_who_asks_too_often_is_told_in_the_dialects_form() -> None:
     made = an_app(problems.titled, limit_requests=True, broker_url=None, requests_per_address=1)
     answers = [made.test_client().get("/words/missing", environ_base={"REMOTE_ADDR": "203.0.113.7"}) for _ in range(3)]
-    assert answers[-1].status_code == answers[-1].json["status"] == 429
+    assert answers[-1].status_code == (answers[-1].json or {})["status"] == 429
     assert int(answers[-1].headers["Retry-After"]) > 0
 
 
-def test_other_addresses_keep_their_own_form(described: OpenAPI) -> None:
+def test_other_addresses_keep_their_own_form(described: Any) -> None:
     for path in ("/wordsmith", "/nothing", "/version/none"):
         assert "kind" in described.test_client().get(path).json
 
 
-def test_a_list_with_offset_and_limit_says_how_many_there_are(titled: OpenAPI) -> None:
+def test_a_list_with_offset_and_limit_says_how_many_there_are(titled: Any) -> None:
     client = titled.test_client()
     first = client.get("/words/numbers/").json
     assert (first["count"], first["limit"], first["offset"], first["total"]) == (100, 100, 0, 250)
@@ -148,7 +148,7 @@ def test_a_list_with_offset_and_limit_says_how_many_there_are(titled: OpenAPI) -
         assert (refused.status_code, refused.json["faults"][0]["field"]) == (400, wrong.partition("=")[0])
 
 
-def test_a_bare_list_is_whole_and_fails_before_it_begins(titled: OpenAPI) -> None:
+def test_a_bare_list_is_whole_and_fails_before_it_begins(titled: Any) -> None:
     client = titled.test_client()
     assert client.get("/words/all/1").json == [{"number": 0}]
     assert [one["number"] for one in client.get("/words/all/20000").json] == [*range(20_000)]

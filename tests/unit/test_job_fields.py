@@ -9,7 +9,6 @@ from typing import get_type_hints
 
 import pytest
 
-from api.http import app
 from api.http.jobs import new_job as conversion
 from api.http.jobs.answer_schema import JobDetail
 from api.http.jobs.program_schema import RENAMED, ProgramFields, ProgramView
@@ -23,6 +22,7 @@ from scheduler.rules.job_type import definition
 from scheduler.rules.job_type.definition import OVERRIDABLE, Definition
 from scheduler.store.jobs.submissions import JobGroup
 from scheduler.store.schema.tables import job_specs, jobs
+from tests.support.generated import openapi_document
 
 BODY = set(JobBody.model_fields)
 
@@ -110,5 +110,5 @@ def test_the_clients_record_has_fields_of_the_answer() -> None:
 
 @pytest.mark.parametrize("schema", ["JobBody", "JobDetail"])
 def test_the_document_has_the_same_fields(schema: str) -> None:
-    described = set(app.openapi_document()["components"]["schemas"][schema]["properties"])
+    described = set(openapi_document()["components"]["schemas"][schema]["properties"])
     assert described == (BODY if schema == "JobBody" else set(get_type_hints(JobDetail)))

@@ -11,9 +11,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from api.http.app import openapi_document
 from api.http.document import reference, samples
 from api.http.document.type_names import prose, type_html
+from tests.support.generated import openapi_document
 
 
 @pytest.fixture(scope="module")

@@ -52,7 +52,7 @@ class Links:
         ring = keyring.parse(keys, "a test") if keys else keyring.NO_KEYS
         self.rt = Runtime(engine, chosen, lambda: self.now, random.Random(1).random, keyring=ring)
         self.app = create_app(self.rt, background=False)
-        routing.mount(self.app, routes, documented=False)
+        routing.mount(self.app, routes)
 
     def turn(self, keys: str) -> None:
         self.rt = replace(self.rt, keyring=keyring.parse(keys, "a test"))

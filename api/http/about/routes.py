@@ -6,14 +6,13 @@ from functools import cache
 from importlib.metadata import version as installed
 from typing import Annotated, Literal, NotRequired
 
-from flask import Response, current_app
+from flask import Response
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from api.http import api_runtime
 from api.http.answers import Answer
-from api.http.document import openapi as document
-from api.http.document import reference
+from api.http.document import reference, served
 from api.http.document.answer_types import JsonSchema
 from api.http.routing import ApiCall, Routes
 from api.http.serving.broker_health import CONSEQUENCE
@@ -68,12 +67,12 @@ def ready(call: ApiCall) -> Answer[HealthAnswer]:
 @routes.get("/openapi.json", role="public", answers={200: None})
 def openapi(call: ApiCall) -> JsonSchema:  # noqa: ARG001
     """This document."""
-    return document.of(current_app)
+    return served.document()
 
 
 @routes.get("/docs/", role="public", answers={200: {"content": {"text/html": {"schema": {"type": "string"}}}}})
 def docs(call: ApiCall) -> Response:  # noqa: ARG001
     """This document as a page for people."""
-    page = reference.page(document.of(current_app))
+    page = reference.page(served.document())
     headers = {"Content-Security-Policy": page.policy, "Cache-Control": "no-cache"}
     return Response(page.html, headers=headers, content_type="text/html; charset=utf-8")

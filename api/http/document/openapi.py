@@ -1,25 +1,33 @@
-"""The OpenAPI document: made from the routes, put in order, the same bytes every time."""
+"""The OpenAPI document: made from the routes, put in order, the same bytes every time.
+
+It is made when code has changed (`python -m tests.support.generated`) and kept in `openapi.json`, from where `served` hands it out:
+a process that serves requests imports nothing of this.
+"""
 
 from __future__ import annotations
 
+import inspect
+import re
+import typing
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import orjson
-from flask import Flask
 from flask_openapi import Info, OpenAPI
 from flask_openapi.models import SecurityScheme
-from pydantic import BaseModel
+from pydantic import BaseModel, create_model
 
 from api.http.blobs.schema import UploadState
-from api.http.document.answer_types import REFERENCE, AnswerType, JsonSchema
+from api.http.document.answer_types import REFERENCE, AnswerType, JsonSchema, response
 from api.http.document.answer_types import schemas as answer_schemas
 from api.http.executions.log_answer_schema import LogView
 from api.http.jobs.schema import JobsBody
+from api.http.routing import CONVERTERS, Route, Routes
 from api.http.schema.answers import Problem
 from api.http.schema.fields import SchemaModel
+from scheduler.identity import Role
 
-_KEY = "ganger.document"
+PARAMETER = re.compile(r"<(?:(\w+):)?(\w+)>")
 
 TITLE = "Ganger"
 ABOUT = """Submit jobs, watch them, cancel them; see and steer the machines they run on.
@@ -59,26 +67,72 @@ FAILURES = {
 }
 
 
-def info(release: str) -> Info:
-    """Return the head of the document."""
-    return Info(title=TITLE, version=release, description=ABOUT)
-
-
-def install(app: OpenAPI, answers: Iterable[AnswerType]) -> None:
-    """Make the document of all routes mounted so far; `answers` are the types of what they answer."""
-    app.extensions[_KEY] = _build(app, answers)
-
-
-def of(app: Flask) -> JsonSchema:
-    """Return the document of an app. Raises KeyError for one that has none."""
-    document: JsonSchema = app.extensions[_KEY]
-    return document
-
-
-def _build(app: OpenAPI, answers: Iterable[AnswerType]) -> JsonSchema:
+def document_of(nouns: Iterable[Routes], release: str) -> JsonSchema:
+    """Return the document of all routes of these nouns. Raises ValueError if two of their types share a name."""
+    app = OpenAPI(
+        "ganger",
+        info=Info(title=TITLE, version=release, description=ABOUT),
+        security_schemes=SECURITY,
+        responses={404: response(404, Problem)},
+        doc_ui=False,
+        static_folder=None,
+    )
+    app.url_map.converters |= CONVERTERS
+    answers: list[AnswerType] = []
+    for route in (one for routes in nouns for one in routes.all):
+        _describe(app, route)
+        answers += route.answers.values()
     app.openapi_version = "3.1.0"
-    app.spec_json = {}
     app.generate_spec_json()
+    return _in_order(app, answers)
+
+
+def _describe(app: OpenAPI, route: Route) -> None:
+    declare = getattr(app, route.method.lower())
+    declare(
+        route.rule,
+        tags=[{"name": route.tag}],
+        operation_id=route.handler.__name__,
+        responses={status: response(status, answer) for status, answer in route.answers.items()},
+        security=[] if route.role == "public" else [{"token": []}],
+        openapi_extensions={
+            "x-role": route.role.name.lower() if isinstance(route.role, Role) else route.role,
+            "x-orders": list(route.orders),
+        },
+        endpoint=f"{route.method} {route.rule}",
+        **({"request_body": dict(route.request_body)} if route.request_body else {}),
+    )(_signature(route))
+
+
+def _signature(route: Route) -> Callable[..., None]:
+    """Return a function that has the name, the text and the models of a route, which the document is made from; nobody calls it."""
+
+    def signature() -> None:
+        return None
+
+    hints = typing.get_type_hints(route.handler)
+    models = {
+        "path": _path_model(route),
+        "query": hints.get("query"),
+        "body": hints.get("body"),
+        "header": route.headers,
+    }
+    signature.__name__ = route.handler.__name__
+    signature.__doc__ = inspect.getdoc(route.handler)
+    signature.__annotations__ = {name: model for name, model in models.items() if model is not None}
+    return signature
+
+
+def _path_model(route: Route) -> type[BaseModel] | None:
+    """Return a model of the address's parameters."""
+    parameters = PARAMETER.findall(route.rule)
+    if not parameters:
+        return None
+    fields: dict[str, typing.Any] = {name: (int if kind == "id" else str, ...) for kind, name in parameters}
+    return create_model(f"{route.handler.__name__}_path", **fields)
+
+
+def _in_order(app: OpenAPI, answers: Iterable[AnswerType]) -> JsonSchema:
     document: JsonSchema = orjson.loads(orjson.dumps(app.spec_json))
     for path in document["paths"].values():
         for operation in path.values():

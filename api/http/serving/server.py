@@ -17,7 +17,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from flask import Flask
-from flask_openapi import OpenAPI
 from gunicorn.app.base import BaseApplication
 
 from api.http.serving import shared_epoch, unprivileged
@@ -131,7 +130,7 @@ def _share_figures(folder: Path, account: UnixAccount | None) -> None:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
 
 
-def _routes() -> OpenAPI:
+def _routes() -> Flask:
     """Return the application without its connections, made by the process that forks the others.
 
     What is collected counts its visits in every object, and a page that is written to is shared no longer: so what is there now
