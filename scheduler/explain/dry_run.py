@@ -14,7 +14,7 @@ from scheduler.explain.forecast import Forecast, Forecaster
 from scheduler.explain.words import WouldWord
 from scheduler.identifiers import JobId
 from scheduler.identity import Caller
-from scheduler.jobs import resolve, submit
+from scheduler.jobs import admission, resolve, submit
 from scheduler.jobs.entry_faults import EntryError
 from scheduler.jobs.new_job import NewJob
 from scheduler.jobs.submit import Submission
@@ -59,7 +59,7 @@ def dry_run(rt: Runtime, forecaster: Forecaster, caller: Caller, submission: Sub
     found = [_awaiting(rt, job, one) for job, one in zip(submission.jobs, found, strict=True)]
     if submission.strict:
         shapes = [shape for shape, _ in tried]
-        refusal = submit.refusal(forecaster.admission, project, shapes, many=submission.many)
+        refusal = admission.refusal(forecaster.admission, project, shapes, many=submission.many)
         if refusal is not None:
             return [_refused(one, refusal) for one in found]
     return found

@@ -17,7 +17,7 @@ from scheduler.explain.explanation_json import (
 )
 from scheduler.explain.forecast import Forecast
 from scheduler.explain.words import FORBIDDEN, NEVER
-from scheduler.jobs.submit import UnplaceableJobs, sentence
+from scheduler.jobs.admission import UnplaceableJobs, sentence
 from scheduler.rules.cluster.reasons import NO_NODES, Reason
 from scheduler.rules.explain import wording
 from scheduler.rules.explain.answer import Fix, FixKind, NearestNode

@@ -101,11 +101,15 @@ def job(rt: Runtime, caller: Caller, job_id: JobId) -> FullJob:
         found = detail.whole(tx, job_id, caller.project_id)
         if found is None:
             raise _missing(tx, caller, job_id)
-        row, more = found
-        executions = execution_listing.newest(tx, job_id, max(MAX_EXECUTIONS, row.members)) if row.attempt else []
-        wanted = input_files(more.data) | output_files(more.results)
-        files = detail.files(tx, wanted, {row.project}) if wanted else {}
-        awaited = uploads.of_jobs(tx, [job_id]) if more.has_uploads else []
+        return full(tx, *found)
+
+
+def full(tx: Connection, row: JobRow, more: JobRest) -> FullJob:
+    """Return a job in full whose columns are known; nothing is read of one that was never placed and names no file."""
+    executions = execution_listing.newest(tx, row.id, max(MAX_EXECUTIONS, row.members)) if row.attempt else []
+    wanted = input_files(more.data) | output_files(more.results)
+    files = detail.files(tx, wanted, {row.project}) if wanted else {}
+    awaited = uploads.of_jobs(tx, [row.id]) if more.has_uploads else []
     return FullJob(row, more, definitions.read(more.definition), executions, files, awaited)
 
 

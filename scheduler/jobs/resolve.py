@@ -32,6 +32,7 @@ from scheduler.store.admin.job_types import ResolvedType
 from scheduler.store.jobs import shapes, submissions
 from scheduler.store.jobs.shapes import NewShape
 from scheduler.store.jobs.submissions import GroupedJob, JobGroup, Project, ReadableFile
+from scheduler.store.submission.single import TypeReference
 from scheduler.store.uploads.uploads import NewUpload
 
 AD_HOC = ("command", "1.0")
@@ -65,10 +66,15 @@ MAX_REMEMBERED = 50_000
 _memories: WeakKeyDictionary[Engine, _Memory] = WeakKeyDictionary()
 
 
-def prepare(tx: Connection, rt: Runtime, project: Project, new: Sequence[NewJob]) -> PreparedSubmission:
-    """Return the rows for new jobs; raises EntryError with all that is wrong with any of them."""
+def prepare(
+    tx: Connection, rt: Runtime, project: Project, new: Sequence[NewJob], known: ResolvedType | None = None
+) -> PreparedSubmission:
+    """Return the rows for new jobs; raises EntryError with all that is wrong with any of them.
+
+    `known` is the type that every one of them names, if it was read already.
+    """
     memory = _memories.setdefault(rt.db, _Memory())
-    rows, drafts = _drafts(tx, rt, memory, project, new)
+    rows, drafts = _drafts(tx, rt, memory, project, new, known)
     ids = _interned(tx, memory, [shape for shape, _ in drafts.values()])
     groups = [replace(group, shape_id=ids[shape.digest()]) for shape, group in drafts.values()]
     awaits = {group: draft.awaits(rt, new[number]) for group, number in enumerate(drafts) if new[number].awaits}
@@ -84,11 +90,16 @@ def tried(tx: Connection, rt: Runtime, project: Project, new: Sequence[NewJob]) 
 
 
 def _drafts(
-    tx: Connection, rt: Runtime, memory: _Memory, project: Project, new: Sequence[NewJob]
+    tx: Connection,
+    rt: Runtime,
+    memory: _Memory,
+    project: Project,
+    new: Sequence[NewJob],
+    known: ResolvedType | None = None,
 ) -> tuple[list[GroupedJob], dict[int, tuple[NewShape, JobGroup]]]:
     """Return the rows, and what the jobs of each group have in common by the number of its first job."""
     faults, project_id = EntryFaults(), project.id
-    types = _resolve(tx, project_id, new, faults)
+    types = _resolve(tx, project_id, new, faults, known)
     revisions = _revisions(tx, memory, types.values())
     kinds = {number: revisions[one.revision_id] for number, one in types.items()}
     budget = SchemaBudget()
@@ -140,18 +151,18 @@ def remember(rt: Runtime, prepared: PreparedSubmission) -> None:
 
 
 def _resolve(
-    tx: Connection, project_id: ProjectId, new: Sequence[NewJob], faults: EntryFaults
+    tx: Connection, project_id: ProjectId, new: Sequence[NewJob], faults: EntryFaults, known: ResolvedType | None
 ) -> dict[int, ResolvedType]:
     """Return the type of each job by the job's number, without those that name none that can be used."""
     meant = [_meant(job) for job in new]
-    different = set(meant)
+    different = set(meant) if known is None else set()
     ids = sorted(one for one in different if isinstance(one, int))
     names = sorted((one for one in different if isinstance(one, tuple)), key=str)
     named = job_types.by_name(tx, project_id, names) if names else {}
     numbered = job_types.by_id(tx, project_id, ids) if ids else {}
     types: dict[int, ResolvedType] = {}
     for number, (job, one) in enumerate(zip(new, meant, strict=True)):
-        found = numbered.get(one) if isinstance(one, int) else named.get(one) if one is not None else None
+        found = known or (numbered.get(one) if isinstance(one, int) else named.get(one) if one is not None else None)
         wrong = _unusable(job, found)
         if found is not None and wrong is None:
             types[number] = found
@@ -167,6 +178,14 @@ def _meant(job: NewJob) -> JobTypeId | tuple[str, str | None] | None:
     if job.type_name is not None:
         return job.type_name, job.type_version
     return None if job.command is None else AD_HOC
+
+
+def reference(job: NewJob) -> TypeReference | None:
+    """Return how a job names its type; None where it names none."""
+    meant = _meant(job)
+    if meant is None:
+        return None
+    return TypeReference(meant) if isinstance(meant, int) else TypeReference(None, *meant)
 
 
 def _unusable(job: NewJob, found: ResolvedType | None) -> GangerError | None:

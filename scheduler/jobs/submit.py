@@ -6,8 +6,7 @@ a crash between our commit and our answer, gets the ids of the first time.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
@@ -23,25 +22,22 @@ from scheduler.errors import (
 )
 from scheduler.identifiers import JobId, ProjectId
 from scheduler.identity import Caller
-from scheduler.jobs import priorities, resolve
-from scheduler.jobs.admission import AdmissionCheck
-from scheduler.jobs.entry_faults import EntryError, EntryFaults
+from scheduler.jobs import priorities, queries, resolve
+from scheduler.jobs.admission import AdmissionCheck, UnplaceableJobs, refuse_unplaceable, unplaceable
+from scheduler.jobs.drafts import targets
+from scheduler.jobs.entry_faults import EntryError
 from scheduler.jobs.new_job import NewJob
+from scheduler.jobs.queries import FullJob
 from scheduler.jobs.resolve import PreparedSubmission
 from scheduler.needs import batch, wiring, writing
 from scheduler.needs.batch import BatchNeeds
-from scheduler.rules.cluster.policy import beyond_quota, never_allowed
-from scheduler.rules.cluster.reasons import Reason
-from scheduler.rules.cluster.resources import PLAIN
-from scheduler.rules.explain import wording
-from scheduler.rules.explain.answer import NoFittingNode
 from scheduler.runtime import Runtime
 from scheduler.store import large_batches
 from scheduler.store.admin import tokens, workspaces
+from scheduler.store.admin.job_types import ResolvedType
 from scheduler.store.jobs import submissions
-from scheduler.store.jobs.shapes import NewShape
 from scheduler.store.jobs.submissions import Project
-from scheduler.store.leader.conversion import NEW_SHAPE, shape_of
+from scheduler.store.submission import single
 from scheduler.store.uploads import uploads
 
 DEFAULT_PROJECT = "default"
@@ -71,29 +67,17 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True)
-class UnplaceableJobs:
-    """Equal jobs that could never start as things are: the number of the first one in the request, and how many they are.
-
-    `fields` are what they ask too much of, by the fields of a submission. `why` says that no node could hold them, present or started by a pool; or it is a sentence about their project's quota.
-    """
-
-    first: int
-    count: int
-    pool: str | None
-    why: NoFittingNode | str
-    fields: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Submitted:
     """The ids of the jobs in the order of the request; `replayed` if every one existed before.
 
-    `hopeless` has the new jobs that could never be placed as things are, by their number in the request.
+    `hopeless` has the new jobs that could never be placed as things are, by their number in the request. `whole` is a single job in
+    full, where it was read with its submission.
     """
 
     job_ids: list[JobId] = field(default_factory=list)
     replayed: bool = False
     hopeless: list[UnplaceableJobs] = field(default_factory=list)
+    whole: FullJob | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +145,7 @@ def announce(rt: Runtime, entered: EnteredJobs, admission: AdmissionCheck) -> Su
     if entered.prepared is not None:
         resolve.remember(rt, entered.prepared)
         rt.nudge("tick")
-        found = _hopeless(entered.prepared, admission, entered.project)
+        found = unplaceable(entered.prepared, admission, entered.project)
         hopeless = [replace(one, first=entered.fresh[one.first]) for one in found]
     return Submitted(entered.job_ids, replayed=not entered.fresh, hopeless=hopeless)
 
@@ -171,29 +155,36 @@ def _submit_alone(
 ) -> Submitted | None:
     """Create a single job by one statement; None where that takes more, where its key was used, or where it may have been.
 
-    What it is checked against is read before, by statements of their own: as a transaction would see it.
+    Project and type are remembered from the submission before. Where they have changed since nothing is written, and it is tried once
+    more with what is so now.
     """
     (job, *others), keys = submission.jobs, submission.keys
-    if others or submission.many or job.needs or job.key or job.group or job.awaits:
+    reference = resolve.reference(job)
+    if others or submission.many or job.needs or job.key or job.group or job.awaits or reference is None:
         return None
+    key = (keys[0].key, keys[0].digest) if keys else None
+    creator = (caller.token_id, caller.name)
+    known = targets.remembered(rt, name, reference)
     with rt.keyed.connect() as tx:
-        try:
-            project = project_of(tx, name)
-            if project.quota.get("queued_jobs") is not None:
+        for to in (known, None) if known is not None else (None,):
+            found = to or targets.read(rt, tx, name, reference)
+            if found is None or found.project.quota.get("queued_jobs") is not None:
                 return None
-            prepared = _prepare(tx, rt, project, submission, [0], admission)
-        except GangerError:
-            if keys:
-                return None  # a repetition is answered as the first time, whatever has become of its type since
-            raise
-        key = (keys[0].key, keys[0].digest) if keys else None
-        creator = (caller.token_id, caller.name)
-        made = submissions.insert_one(tx, project.id, prepared.groups[0], prepared.rows[0], creator, key)
-    if made is None:
-        return None
-    resolve.remember(rt, prepared)
-    rt.nudge("tick")
-    return Submitted([made], hopeless=[*_hopeless(prepared, admission, project)])
+            try:
+                prepared = _prepare(tx, rt, found.project, submission, [0], admission, found.type)
+            except GangerError:
+                if to is not None:
+                    continue
+                if keys:
+                    return None  # a repetition is answered as the first time, whatever has become of its type since
+                raise
+            made = single.insert(tx, found, reference, prepared.groups[0], prepared.rows[0], creator, key)
+            if made is not None:
+                resolve.remember(rt, prepared)
+                rt.nudge("tick")
+                hopeless = [*unplaceable(prepared, admission, found.project)]
+                return Submitted([made[0].id], hopeless=hopeless, whole=queries.full(tx, *made))
+    return None
 
 
 def create(tx: Connection, rt: Runtime, caller: Caller, submission: Submission) -> list[JobId]:
@@ -301,89 +292,17 @@ def _prepare(
     submission: Submission,
     fresh: Sequence[int],
     admission: AdmissionCheck,
+    known: ResolvedType | None = None,
 ) -> PreparedSubmission:
-    """Return the rows of the jobs with these numbers, which no earlier request has made."""
+    """Return the rows of the jobs with these numbers, which no earlier request has made. `known` is the type of all, if it was read before."""
     check_quota(tx, project, len(fresh))
     try:
-        prepared = resolve.prepare(tx, rt, project, [submission.jobs[number] for number in fresh])
+        prepared = resolve.prepare(tx, rt, project, [submission.jobs[number] for number in fresh], known)
         if submission.strict:
-            _refuse_hopeless(prepared, admission, project)
+            refuse_unplaceable(prepared, admission, project)
     except EntryError as error:
         raise error.named(fresh if submission.many else None) from None
     return prepared
-
-
-def _refuse_hopeless(prepared: PreparedSubmission, admission: AdmissionCheck, project: Project) -> None:
-    faults = EntryFaults()
-    for one in _hopeless(prepared, admission, project, strict=True):
-        _note(one, faults)
-    faults.raise_all()
-
-
-def _note(found: UnplaceableJobs, faults: EntryFaults) -> None:
-    for field_name in found.fields or (None,):
-        faults.of(found.first).note(sentence(found), field=field_name)
-
-
-def sentence(found: UnplaceableJobs) -> str:
-    """Return the sentence that says why jobs could never start."""
-    return found.why if isinstance(found.why, str) else wording.never_fits(found.why, found.pool)
-
-
-def _hopeless(
-    prepared: PreparedSubmission, admission: AdmissionCheck, project: Project, *, strict: bool = False
-) -> Iterator[UnplaceableJobs]:
-    """Yield the groups of jobs that could never be placed. Where there are no nodes at all, that says nothing unless `strict`."""
-    counts = Counter(row.group for row in prepared.rows)
-    for group, (number, shape) in enumerate(prepared.shapes.items()):
-        for why, fields in _whys(shape, admission, project, strict=strict):
-            yield UnplaceableJobs(number, counts[group], shape.pool, why, fields)
-
-
-def _whys(
-    shape: NewShape, admission: AdmissionCheck, project: Project, *, strict: bool
-) -> Iterator[tuple[NoFittingNode | str, tuple[str, ...]]]:
-    asked = shape_of(shape, NEW_SHAPE)
-    forbidden = never_allowed(asked, project.quota, project.name)
-    if forbidden is not None:
-        yield forbidden, tuple(map(_field, beyond_quota(asked, project.quota)))
-    found = admission.never_fits(asked)
-    if found is not None and (found.nearest is not None or strict):
-        yield found, _fields(found)
-
-
-_FIELDS = {"cpus": "cpus_required", "mem": "mem_required", "disk": "disk_out_required", "jobs": "count"}
-_FIELDS_OF_REASONS = {Reason.OTHER_POOL: "pool", Reason.CONSTRAINT: "constraints", Reason.APART: "apart"}
-
-
-def _field(resource: str) -> str:
-    return _FIELDS[resource] if resource in {*PLAIN, "jobs"} else f"resources.{resource}"
-
-
-def _fields(found: NoFittingNode) -> tuple[str, ...]:
-    """Return the fields of a submission that keep a job off the node that comes closest."""
-    if found.fitting:
-        return ("count",)
-    if found.nearest is None:
-        return ("pool",)
-    amounts = [_field(name) for name in found.nearest.missing] if Reason.TOO_SMALL in found.nearest.reasons else []
-    others = [name for reason, name in _FIELDS_OF_REASONS.items() if reason in found.nearest.reasons]
-    return (*amounts, *others)
-
-
-def refusal(
-    admission: AdmissionCheck, project: Project, shapes: Sequence[NewShape], *, many: bool
-) -> GangerError | None:
-    """Return the error with which a strict submission of jobs of these shapes would be refused; None if it would not be."""
-    faults = EntryFaults()
-    for number, shape in enumerate(shapes):
-        for why, fields in _whys(shape, admission, project, strict=True):
-            _note(UnplaceableJobs(number, 1, shape.pool, why, fields), faults)
-    try:
-        faults.raise_all()
-    except EntryError as error:
-        return error.named(range(len(shapes)) if many else None)
-    return None
 
 
 def check_quota(tx: Connection, project: Project, count: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scheduler.jobs import submit
-from scheduler.store.jobs import submissions
+from scheduler.store.submission import single
 from tests.support import documented
 from tests.support.api import Api
 from tests.support.cluster import Cluster
@@ -321,7 +321,7 @@ def test_a_shape_of_an_undone_submission_is_not_remembered(api: Api, monkeypatch
     def fail(*_: Any) -> None:
         raise RuntimeError("the database went away")
 
-    monkeypatch.setattr(submissions, "insert_one", fail)
+    monkeypatch.setattr(single, "insert", fail)
     with documented.broken_inside():
         assert api.post("/jobs/", {"command": ["true"], "priority": 42}).status_code == 500
     monkeypatch.undo()

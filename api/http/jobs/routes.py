@@ -108,7 +108,8 @@ def submit_jobs(call: ApiCall, query: SubmitQuery, body: JobsBody) -> Answer[Sub
         return Answer({"count": len(ids), "job_ids": ids, **more}, status, headers)
     job_id = made.job_ids[0]
     headers["Location"] = public.url(f"/jobs/{job_id}/")
-    return Answer({**view.detail(queries.job(call.rt, call.caller, job_id)), **more}, status, headers)
+    whole = made.whole or queries.job(call.rt, call.caller, job_id)
+    return Answer({**view.detail(whole), **more}, status, headers)
 
 
 @routes.get("/jobs/<id:job_id>/", role=Role.VIEWER, answers={200: JobDetail})

@@ -33,8 +33,8 @@ from scheduler.documents import DataEntry, JobDataDocument, JobResults, JsonValu
 from scheduler.explain import forecast_json
 from scheduler.feed.changes import FoundChanges
 from scheduler.identifiers import JobId
+from scheduler.jobs.admission import UnplaceableJobs
 from scheduler.jobs.queries import FullJob
-from scheduler.jobs.submit import UnplaceableJobs
 from scheduler.rules.job_type.definition import Definition
 from scheduler.rules.job_type.interface import DeclaredInput, DeclaredOutput
 from scheduler.rules.lifecycle.moves import JobStatus

@@ -92,7 +92,7 @@ class LockedType(NamedTuple):
     definition: Document
 
 
-_COLUMNS = """t.id AS job_type_id, t.name, t.version, t.is_active, t.is_long_running,
+COLUMNS = """t.id AS job_type_id, t.name, t.version, t.is_active, t.is_long_running,
     r.id AS revision_id, r.revision_num, t.project_id,
     t.project_id IS NOT NULL OR EXISTS (
         SELECT FROM projects p WHERE p.id = :project_id AND t.name = ANY(p.secret_types)
@@ -101,23 +101,25 @@ _COLUMNS = """t.id AS job_type_id, t.name, t.version, t.is_active, t.is_long_run
 # What a project has to do with: the installation's types and its own.
 _SEEN = "(t.project_id IS NULL OR t.project_id = :project_id)"
 
-_JOIN = "JOIN job_type_revisions r ON r.job_type_id = t.id AND r.revision_num = t.revision_num"
+JOIN = "JOIN job_type_revisions r ON r.job_type_id = t.id AND r.revision_num = t.revision_num"
 
-_BY_ID = text(f"SELECT {_COLUMNS} FROM job_types t {_JOIN} WHERE t.id = ANY(:ids) AND {_SEEN}")  # noqa: S608
+_BY_ID = text(f"SELECT {COLUMNS} FROM job_types t {JOIN} WHERE t.id = ANY(:ids) AND {_SEEN}")  # noqa: S608
 
 # A project's own types come before the installation's, but for the built-in ones. With a version that one, archived or
 # not; without, the newest active one, and only if all are archived the newest.
+NEWEST_FIRST = """NOT t.is_system, v.version IS NULL AND NOT t.is_active, t.project_id IS NULL, t.is_active DESC,
+                 t.version_order COLLATE "C" DESC, t.created DESC, t.id DESC"""
+
 _BY_NAME = f"""
     SELECT v.name AS asked_name, v.version AS asked_version, found.*
     FROM unnest(CAST(:names AS text[]), CAST(:versions AS text[])) AS v (name, version)
     CROSS JOIN LATERAL (
-        SELECT {_COLUMNS}
-        FROM job_types t {_JOIN}
+        SELECT {COLUMNS}
+        FROM job_types t {JOIN}
         WHERE t.name = v.name
           AND (v.version IS NULL OR t.version = v.version)
           AND {_SEEN}
-        ORDER BY NOT t.is_system, v.version IS NULL AND NOT t.is_active, t.project_id IS NULL, t.is_active DESC,
-                 t.version_order COLLATE "C" DESC, t.created DESC, t.id DESC
+        ORDER BY {NEWEST_FIRST}
         LIMIT 1
     ) AS found
 """  # noqa: S608

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -37,13 +37,15 @@ _REST = """
            (SELECT l.needs_within_s FROM job_plans l WHERE l.job_id = j.id) AS needs_within_s
 """
 
-_WHOLE = f"""
+WHOLE = f"""
     SELECT {JOBS.columns}, {_REST}
     FROM jobs j
     {JOINS}
     LEFT JOIN tokens k ON k.id = q.created_by
-    WHERE j.id = %(id)s AND (j.project_id = %(project_id)s OR %(project_id)s::bigint IS NULL)
 """  # noqa: S608 - our own columns
+"""All columns of jobs, which `first` reads."""
+
+_ONE = f"{WHOLE} WHERE j.id = %(id)s AND (j.project_id = %(project_id)s OR %(project_id)s::bigint IS NULL)"
 
 _FILES = text("""
     SELECT f.id, f.uuid, f.file_name, f.media_type, f.file_size, f.sha256, f.is_deleted, f.is_published, f.published,
@@ -166,7 +168,11 @@ class SubmissionRow(NamedTuple):
 
 def whole(tx: Connection, job_id: JobId, project_id: ProjectId | None) -> tuple[JobRow, JobRest] | None:
     """Return all columns of a job, None where there is none, or none in this project (None: in any)."""
-    found = by_key.rows(tx, _WHOLE, {"id": job_id, "project_id": project_id})
+    return first(by_key.rows(tx, _ONE, {"id": job_id, "project_id": project_id}))
+
+
+def first(found: Sequence[tuple[Any, ...]]) -> tuple[JobRow, JobRest] | None:
+    """Return the first job of what `WHOLE` has read, None if it is nothing."""
     if not found:
         return None
     return JobRow._make(found[0][:_OF_ROW]), JobRest._make(found[0][_OF_ROW:])

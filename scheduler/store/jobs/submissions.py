@@ -81,20 +81,20 @@ _FILL_KEYS = text("""
 
 _IDS = text("SELECT array_agg(nextval('jobs_id_seq')) FROM generate_series(1, :count)")
 
-_OF_JOBS = tuple(each.name for each in fields(JobGroup) if each.name != "overrides")
+OF_JOBS = tuple(each.name for each in fields(JobGroup) if each.name != "overrides")
 """The columns of `jobs` that a group has; the overrides are stored with the specs."""
 
 # One JSON text a column: ten thousand values are written and read several times faster than as an array.
 _JOBS = text(f"""
-    INSERT INTO jobs (id, project_id, workflow_id, name, followers, queued, {", ".join(_OF_JOBS)})
-    SELECT v.id, :project_id, CAST(:workflow_id AS bigint), v.name, v.followers, CASE WHEN g.status = 'QUEUED' THEN now() END, {", ".join(f"g.{name}" for name in _OF_JOBS)}
+    INSERT INTO jobs (id, project_id, workflow_id, name, followers, queued, {", ".join(OF_JOBS)})
+    SELECT v.id, :project_id, CAST(:workflow_id AS bigint), v.name, v.followers, CASE WHEN g.status = 'QUEUED' THEN now() END, {", ".join(f"g.{name}" for name in OF_JOBS)}
     FROM (
         SELECT CAST(c.id AS bigint) AS id, CAST(c.n AS int) AS n, c.name, CAST(c.followers AS smallint) AS followers
         FROM ROWS FROM (jsonb_array_elements(CAST(:ids AS jsonb)), jsonb_array_elements(CAST(:groups AS jsonb)),
                         jsonb_array_elements_text(CAST(:names AS jsonb)), jsonb_array_elements(CAST(:followers AS jsonb)))
              AS c (id, n, name, followers)
     ) AS v
-    JOIN {arrays.unnest(jobs, _OF_JOBS)} WITH ORDINALITY AS g ({", ".join(_OF_JOBS)}, n) USING (n)
+    JOIN {arrays.unnest(jobs, OF_JOBS)} WITH ORDINALITY AS g ({", ".join(OF_JOBS)}, n) USING (n)
     ORDER BY v.id
 """)  # noqa: S608 - the only text put in is the list of columns above
 
@@ -198,7 +198,7 @@ def insert(
         {
             **own,
             **each,
-            **arrays.parameters(jobs, _OF_JOBS, groups),
+            **arrays.parameters(jobs, OF_JOBS, groups),
             "project_id": project_id,
             "workflow_id": workflow_id,
         },
@@ -214,62 +214,6 @@ def insert(
     }
     tx.execute(_SPECS, specs)
     return ids
-
-
-_ONE = f"""
-    WITH made AS MATERIALIZED (
-        SELECT nextval('jobs_id_seq') AS id
-    ), taken AS (
-        INSERT INTO idempotency (project_id, key, digest, job_ids)
-        SELECT %(project_id)s, %(key)s, %(digest)s, ARRAY[made.id] FROM made WHERE %(key)s::text IS NOT NULL
-        ON CONFLICT (project_id, key) DO NOTHING
-        RETURNING key
-    ), new AS MATERIALIZED (
-        SELECT id FROM made WHERE %(key)s::text IS NULL OR EXISTS (SELECT FROM taken)
-    ), job AS (
-        INSERT INTO jobs (id, project_id, name, queued, {", ".join(_OF_JOBS)})
-        SELECT new.id, %(project_id)s, %(name)s, CASE WHEN %(status)s = 'QUEUED' THEN now() END,
-               {", ".join(f"%({name})s" for name in _OF_JOBS)}
-        FROM new
-    ), event AS (
-        INSERT INTO trigger_events (type, description) SELECT 'USER', %(event)s::jsonb FROM new RETURNING id
-    ), spec AS (
-        INSERT INTO job_specs (job_id, data, overrides, labels, created_by, event_id)
-        SELECT new.id, %(data)s::jsonb, %(overrides)s::jsonb, %(labels)s::jsonb, %(created_by)s, event.id FROM new, event
-    )
-    SELECT id FROM new
-"""  # noqa: S608 - the only text put in is the list of columns above
-
-
-def insert_one(
-    tx: Connection,
-    project_id: ProjectId,
-    group: JobGroup,
-    row: GroupedJob,
-    creator: tuple[int, str],
-    key: tuple[str, bytes] | None,
-) -> JobId | None:
-    """Insert one job by one statement and return its id; None, and nothing is written, if its key was used before.
-
-    `creator` is id and name of the token that submits, `key` the idempotency key with the digest of its request.
-    """
-    overrides = orjson.loads(group.overrides)
-    if row.environment is not None:
-        overrides["environment"] = row.environment
-    parameters = {
-        **{name: getattr(group, name) for name in _OF_JOBS},
-        "project_id": project_id,
-        "name": row.name,
-        "key": None if key is None else key[0],
-        "digest": None if key is None else key[1],
-        "event": _json({"user": creator[1], "jobs": 1}),
-        "data": _json(row.data),
-        "overrides": _json(overrides),
-        "labels": None if row.labels is None else _json(row.labels),
-        "created_by": creator[0],
-    }
-    found = by_key.rows(tx, _ONE, parameters)
-    return found[0][0] if found else None
 
 
 class ReadableFile(NamedTuple):
