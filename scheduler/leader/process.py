@@ -18,6 +18,7 @@ from scheduler.leader.leadership import Leadership
 from scheduler.leader.report import LeaderReport
 from scheduler.leader.tick_loop import TickLoop
 from scheduler.leader.upkeep import LeaderMaintenance
+from scheduler.leader.waits import WAITS_EVERY_S, WaitRecorder
 from scheduler.loop import Loop
 from scheduler.nodes import broker_users as broker_user_list
 from scheduler.nodes.broker_users import BrokerUsers
@@ -57,6 +58,7 @@ class SchedulerProcess:
         self._autoscaler = Autoscaler(
             rt, registry or driver_setup.registry_from_settings(rt), self._tick_loop.lend, monotonic
         )
+        self._waits = WaitRecorder()
         self._kept_nodes: set[NodeId] = set()  # nodes that have left, and whose rows executions refer to
         self._stopped = threading.Event()
         steps = {
@@ -68,6 +70,7 @@ class SchedulerProcess:
             "sweeping": self._sweep,
             "workflows": self._keep_workflows,
             "sampling": self._sample,
+            "waits": self._record_waits,
             "scaling": self._scale,
             "schedules": self._fire,
             "purging": Sweep(rt, self._leads, monotonic).step,
@@ -125,6 +128,11 @@ class SchedulerProcess:
         if term is not None:
             load_samples.sample(self._rt, term)
         return self._rt.settings.sample_s
+
+    def _record_waits(self) -> float:
+        term = self._leadership.term
+        self._waits.record(self._rt, term, self._report.waits)
+        return self._tick_loop.rest.pause("waits", WAITS_EVERY_S)
 
     def _check(self) -> float:
         every = self._rt.settings.check_s

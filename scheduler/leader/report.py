@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import orjson
 
 from scheduler.cluster_state import ClusterState
+from scheduler.identifiers import ShapeId
 from scheduler.leader.tick import TickResult
+from scheduler.leader.waits import ShapeWaits
 from scheduler.rules.cluster.reasons import NO_NODES, Reason
 from scheduler.rules.explain.main_reason import MainReasons
 from scheduler.rules.explain.wording import slug
@@ -31,10 +34,13 @@ class LeaderReport:
         self._status_at = -_STATUS_EVERY_S
         self._accounts_at: float | None = None
         self._placed = self._lost = 0
+        self.waits: ShapeWaits | None = None
+        """Which shapes waited at the last look, for `waits`; None before the first one of a term."""
 
     def begin(self) -> None:
         """Account from the next tick on: before it, another process led."""
         self._accounts_at = None
+        self.waits = None
 
     def count(self, result: TickResult) -> None:
         """Count what a tick has done towards the totals of this process."""
@@ -58,7 +64,7 @@ class LeaderReport:
             {
                 "queued": len(state.queue),
                 "tick_ms": round(tick_s * 1000, 2),
-                "waiting_by_reason": _waiting_by_reason(state, result),
+                "waiting_by_reason": self._waiting_by_reason(state, result),
                 # Its own settings: what operators set over them is known without it, and at once.
                 "preemption": self._rt.settings.preemption,
                 "reservations": self._rt.settings.reservations,
@@ -70,19 +76,21 @@ class LeaderReport:
             }
         ).decode()
 
+    def _waiting_by_reason(self, state: ClusterState, result: TickResult) -> dict[str, int]:
+        """Return how many jobs wait, by the main reason, in the words of the API; and keep the reasons of the shapes."""
+        queue, main = state.queue, MainReasons(state.snapshot())
+        counts = Counter(dict(zip(map(slug, _OWN), queue.count_blocked(), strict=True)))
+        reasons: dict[ShapeId, str] = {}
+        for shape_id, refusal in result.plan.refusals.items():
+            count = queue.count(shape_id)
+            if count:
+                reason = main.of(queue.groups[shape_id].shape, refusal)
+                nowhere = reason is Reason.NODE_NOT_READY and not len(state.nodes)
+                reasons[ShapeId(shape_id)] = word = NO_NODES if nowhere else slug(reason)
+                counts[word] += count
+        self.waits = ShapeWaits(datetime.fromtimestamp(state.now, UTC), reasons)
+        return dict(+counts)
+
 
 _OWN = (Reason.HELD, Reason.NOT_BEFORE, Reason.DATA_SET)
 """In the order in which the queue counts them."""
-
-
-def _waiting_by_reason(state: ClusterState, result: TickResult) -> dict[str, int]:
-    """Return how many jobs wait, by the main reason, in the words of the API."""
-    queue, main = state.queue, MainReasons(state.snapshot())
-    counts = Counter(dict(zip(map(slug, _OWN), queue.count_blocked(), strict=True)))
-    for shape_id, refusal in result.plan.refusals.items():
-        count = queue.count(shape_id)
-        if count:
-            reason = main.of(queue.groups[shape_id].shape, refusal)
-            nowhere = reason is Reason.NODE_NOT_READY and not len(state.nodes)
-            counts[NO_NODES if nowhere else slug(reason)] += count
-    return dict(+counts)

@@ -22,6 +22,7 @@ from scheduler.rules.lifecycle.retention import RetentionCutoffs
 from scheduler.runtime import Runtime
 from scheduler.store.admin import projects as stored_projects
 from scheduler.store.data_sets import purge as data_sets
+from scheduler.store.leader import wait_spans
 from scheduler.store.retention import due, purge
 from scheduler.store.retention.due import ChangedFile, ChangedJob, RetainingProject
 from scheduler.store.retention.purge import PurgeResult
@@ -100,7 +101,8 @@ class Sweep:
             if project.is_deleted:
                 with self._rt.db.begin() as tx:
                     stored_projects.delete(tx, project.id)
-        yield from self._keys()
+        yield from self._old("keys", partial(purge.keys, older_than_days=self._rt.settings.keep_idempotency_days))
+        yield from self._old("waits", wait_spans.forget)
 
     def _jobs(self, project: RetainingProject, limits: RetentionCutoffs) -> Iterator[PurgeResult]:
         def purge_due(tx: Connection, window: Sequence[ChangedJob]) -> PurgeResult:
@@ -167,11 +169,12 @@ class Sweep:
                 return
             at, after = window[-1].last_modified, window[-1].id
 
-    def _keys(self) -> Iterator[PurgeResult]:
+    def _old(self, what: str, forget: Callable[..., int]) -> Iterator[PurgeResult]:
+        """Delete what is told apart by its age alone, a transaction at a time."""
         while True:
             with self._rt.db.begin() as tx:
-                count = purge.keys(tx, older_than_days=self._rt.settings.keep_idempotency_days, limit=WINDOW)
-            self._done["keys"] = self._done.get("keys", 0) + count
+                count = forget(tx, limit=WINDOW)
+            self._done[what] = self._done.get(what, 0) + count
             yield PurgeResult(count)
             if count < WINDOW:
                 return

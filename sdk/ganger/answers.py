@@ -315,6 +315,90 @@ class SessionView(TypedDict):
     seen: str  # To the minute.
 
 
+class WaitSpanView(TypedDict):
+    """A stretch of time in which a job waited for one reason; `ended` is null while it does."""
+
+    began: str
+    description: str
+    ended: str | None
+    reason: Literal[
+        "another-job-changes-the-data-set",
+        "awaiting-upload",
+        "behind-others",
+        "being-stopped",
+        "blocked",
+        "constraint",
+        "held",
+        "job-type-limit",
+        "job-type-paused",
+        "kept-apart",
+        "kept-for-another-job",
+        "needs",
+        "never-fits",
+        "next-tick",
+        "no-nodes",
+        "no-room-now",
+        "node-draining",
+        "node-fails-to-launch",
+        "node-not-ready",
+        "node-paused",
+        "node-too-small",
+        "not-before",
+        "not-room-for-all-members-at-once",
+        "other-pool",
+        "other-project",
+        "pool-paused",
+        "project-paused",
+        "project-quota",
+        "room-being-cleared",
+        "scheduler-paused",
+        "starting",
+        "unrecorded",
+    ]
+    seconds: float
+
+
+class WaitTotalView(TypedDict):
+    """How long a job waited for one reason altogether."""
+
+    description: str
+    reason: Literal[
+        "another-job-changes-the-data-set",
+        "awaiting-upload",
+        "behind-others",
+        "being-stopped",
+        "blocked",
+        "constraint",
+        "held",
+        "job-type-limit",
+        "job-type-paused",
+        "kept-apart",
+        "kept-for-another-job",
+        "needs",
+        "never-fits",
+        "next-tick",
+        "no-nodes",
+        "no-room-now",
+        "node-draining",
+        "node-fails-to-launch",
+        "node-not-ready",
+        "node-paused",
+        "node-too-small",
+        "not-before",
+        "not-room-for-all-members-at-once",
+        "other-pool",
+        "other-project",
+        "pool-paused",
+        "project-paused",
+        "project-quota",
+        "room-being-cleared",
+        "scheduler-paused",
+        "starting",
+        "unrecorded",
+    ]
+    seconds: float
+
+
 class BlockingJob(TypedDict):
     """The job at the root of what blocks another, so many steps before it; how it stands, and what helps."""
 
@@ -467,6 +551,15 @@ class SessionList(TypedDict):
     """The caller's sessions, the last used first."""
 
     results: list[SessionView]
+
+
+class WaitHistoryView(TypedDict):
+    """Where the wait of a job went. Reasons are recorded about once a second, and true to a hundredth of the wait."""
+
+    is_cut: bool  # The beginning is left out of `results`.
+    results: list[WaitSpanView]  # Oldest first; the newest 500.
+    totals: list[WaitTotalView]  # By reason, the longest first.
+    waited_s: float  # Seconds of all stretches together.
 
 
 class NeverView(TypedDict):

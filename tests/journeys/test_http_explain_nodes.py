@@ -22,3 +22,23 @@ def test_each_node_says_what_is_against_it_the_nearest_first(api: Api) -> None:
     assert api.patch(f"/jobs/{job}/", {"status": "CANCELED"}).status_code == 200
     assert api.get(f"/jobs/{job}/explain/nodes/").json["results"] == []
     assert api.get("/jobs/999999/explain/nodes/").status_code == 404
+
+
+def test_where_a_wait_went_is_told_by_stretches_and_by_sums(api: Api) -> None:
+    job = api.a_job()["id"]
+    api.change("UPDATE jobs SET created = now() - interval '100 s', queued = now() - interval '100 s'")
+    api.change(
+        """INSERT INTO wait_spans (shape_id, number, reason, began, ended)
+           SELECT shape_id, 1, 'project-quota', created - interval '1 h', created + interval '30 s' FROM jobs
+           UNION ALL SELECT shape_id, 2, 'no-room-now', created + interval '30 s', NULL FROM jobs"""
+    )
+    found = api.get(f"/jobs/{job}/waits/").json
+    assert [one["reason"] for one in found["results"]] == ["project-quota", "no-room-now"]
+    assert [round(one["seconds"], -1) for one in found["results"]] == [30, 70]
+    assert [one["description"] for one in found["totals"]] == [
+        "no node had room for it", "the quota of its project was used up",
+    ]  # fmt: skip
+    assert (round(found["waited_s"], -1), found["is_cut"], found["results"][1]["ended"]) == (100, False, None)
+    api.patch(f"/jobs/{job}/", {"status": "CANCELED"})
+    assert api.get(f"/jobs/{job}/waits/").json["results"][1]["ended"] is not None
+    assert api.get("/jobs/999999/waits/").status_code == 404

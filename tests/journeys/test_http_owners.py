@@ -27,7 +27,7 @@ GRID = {"blocks": [2, 2, 2], "size": [1, 1, 1]}
 OF_ONE_THING = {
     "job": {
         "GET /jobs/<id:job_id>/", "PATCH /jobs/<id:job_id>/", "GET /jobs/<id:job_id>/events/", "GET /jobs/<id:job_id>/explain/",
-        "GET /jobs/<id:job_id>/executions/", "POST /jobs/<id:job_id>/uploaded/", "GET /jobs/<id:job_id>/explain/nodes/",
+        "GET /jobs/<id:job_id>/executions/", "POST /jobs/<id:job_id>/uploaded/", "GET /jobs/<id:job_id>/explain/nodes/", "GET /jobs/<id:job_id>/waits/",
         "POST /jobs/<id:job_id>/done/", "GET /jobs/<id:job_id>/logs/<stream>/search/",
         "POST /jobs/<id:job_id>/explain/trial/",
     },

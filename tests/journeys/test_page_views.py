@@ -250,3 +250,18 @@ def test_an_operator_says_in_the_page_that_a_failed_job_is_done(api: Api, pages:
     assert pages.post(f"/ui/jobs/{job}/done", {"outputs": "{"}).status_code == 400
     assert pages.post(f"/ui/jobs/{job}/done", {"reason": "seen by hand"}).status_code == 303
     assert api.get(f"/jobs/{job}/").json["status"] == "COMPLETED"
+
+
+def test_a_job_says_where_its_wait_went(api: Api, pages: PageReader) -> None:
+    job = api.a_job()["id"]
+    assert "Where the wait went" not in pages.get(f"/ui/jobs/{job}").text, "of a short wait nothing is said"
+    api.change("UPDATE jobs SET created = now() - interval '100 s', queued = now() - interval '100 s'")
+    api.change(
+        """INSERT INTO wait_spans (shape_id, number, reason, began, ended)
+           SELECT shape_id, 1, 'project-quota', created, created + interval '30 s' FROM jobs
+           UNION ALL SELECT shape_id, 2, 'no-room-now', created + interval '30 s', NULL FROM jobs"""
+    )
+    page = pages.get(f"/ui/jobs/{job}").text
+    assert "most of it because no node had room for it" in page
+    assert '<rect class="limits"' in page
+    assert '<rect class="room"' in page

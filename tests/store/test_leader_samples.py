@@ -4,9 +4,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from scheduler.admin import switches
+from scheduler.explain import wait_history
+from scheduler.identifiers import ShapeId
+from scheduler.identity import Caller, Role
 from scheduler.leader.process import SchedulerProcess
+from scheduler.leader.waits import ShapeWaits, WaitRecorder
+from scheduler.retention.sweep import Sweep
+from scheduler.store.leader import lease, wait_spans
 from tests.store.test_leadership import NoDispatcher
 from tests.support.cluster import Cluster
+
+ADMIN = Caller(1, "ann", Role.ADMIN)
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def test_a_leader_beats_and_tells_why_jobs_wait(cluster: Cluster) -> None:
@@ -75,3 +84,86 @@ def test_only_a_leader_samples_the_load(cluster: Cluster) -> None:
     first._sample()
     assert cluster.value("SELECT count(*) FROM load_samples") == 1
     first._leadership.step_down(first._leadership.term, "test")
+
+
+def spans(cluster: Cluster) -> list[tuple[int, str, float, float | None]]:
+    """The recorded waits: shape, reason, and from when to when, in seconds since `NOON`."""
+    rows = cluster.query("SELECT shape_id, reason, began, ended FROM wait_spans ORDER BY shape_id, number")
+    return [
+        (row[0], row[1], (row[2] - NOON).total_seconds(), None if row[3] is None else (row[3] - NOON).total_seconds())
+        for row in rows
+    ]
+
+
+def looks(cluster: Cluster, recorder: WaitRecorder, term: Any, *reasons: str | None, begin: float = 0) -> None:
+    """Let a recorder look once a second at a shape that waits for these reasons, one after the other; None: it does not wait."""
+    for number, reason in enumerate(reasons):
+        seen = {} if reason is None else {ShapeId(7): reason}
+        recorder.record(cluster.rt, term, ShapeWaits(NOON + timedelta(seconds=begin + number), seen))
+
+
+def lead(cluster: Cluster) -> Any:
+    """Take the lead for a new term."""
+    with cluster.rt.db.begin() as tx:
+        return lease.take_over(tx, "somebody", lease.read(tx))
+
+
+def test_why_shapes_wait_is_recorded_with_beginnings_and_ends(cluster: Cluster) -> None:
+    term = lead(cluster)
+    recorder = WaitRecorder()
+    looks(cluster, recorder, term, "no-room-now")
+    assert spans(cluster) == [], "what is placed within a second leaves nothing"
+    looks(cluster, recorder, term, *["no-room-now"] * 3, "project-quota", "project-quota", None, None, begin=1)
+    assert spans(cluster) == [(7, "no-room-now", 0, 4), (7, "project-quota", 4, 6)]
+    recorder.record(cluster.rt, None, ShapeWaits(NOON + timedelta(seconds=9), {ShapeId(7): "held"}))
+    assert len(spans(cluster)) == 2, "who does not lead records nothing"
+
+
+def test_a_reason_that_changes_all_the_time_leaves_few_rows(cluster: Cluster) -> None:
+    term = lead(cluster)
+    looks(cluster, WaitRecorder(), term, *["no-room-now", "behind-others"] * 900)
+    assert 20 < len(spans(cluster)) < 600, "a hundredth of the wait at least"
+
+
+def test_a_new_leader_ends_what_the_one_before_left_open_at_its_last_sign_of_life(cluster: Cluster) -> None:
+    first = lead(cluster)
+    looks(cluster, WaitRecorder(), first, "no-room-now", "no-room-now")
+    cluster.change("UPDATE leader SET at = :at", at=NOON + timedelta(seconds=5))
+    second = lead(cluster)
+    looks(cluster, WaitRecorder(), first, "project-quota", "project-quota", begin=8)
+    assert spans(cluster) == [(7, "no-room-now", 0, None)], "a term that is over writes nothing"
+    looks(cluster, WaitRecorder(), second, "no-room-now", "no-room-now", begin=100)
+    assert spans(cluster) == [(7, "no-room-now", 0, 5), (7, "no-room-now", 100, None)]
+
+
+def test_the_record_is_bounded_and_goes_with_the_jobs(cluster: Cluster) -> None:
+    term = lead(cluster)
+    cluster.change(
+        """INSERT INTO wait_spans (shape_id, number, reason, began, ended)
+           SELECT 7, n, 'held', CAST(:noon AS timestamptz), CAST(:noon AS timestamptz) FROM generate_series(1, 5000) AS n""",
+        noon=NOON,
+    )
+    looks(cluster, WaitRecorder(), term, "no-room-now", "no-room-now", None)
+    assert cluster.value("SELECT count(*) FROM wait_spans") == wait_spans.MOST_SPANS
+    kept = cluster.a_job()
+    cluster.change("UPDATE jobs SET created = :at WHERE id = :id", at=NOON + timedelta(seconds=1), id=kept)
+    assert Sweep(cluster.rt).run()["waits"] == wait_spans.MOST_SPANS - 1
+    assert spans(cluster) == [(7, "no-room-now", 0, 2)], "the oldest job may have waited then"
+    cluster.change("UPDATE jobs SET created = :at WHERE id = :id", at=NOON + timedelta(seconds=10), id=kept)
+    assert Sweep(cluster.rt).run()["waits"] == 1
+
+
+def test_the_leaders_ticks_tell_the_recorder_what_waits(cluster: Cluster) -> None:
+    cluster.a_node(cpus=1000)
+    job = cluster.a_job(cpus=2000)
+    clock = [0.0]
+    scheduler = SchedulerProcess(cluster.rt, NoDispatcher(), monotonic=lambda: clock[0])
+    scheduler._lead()
+    for _ in range(3):
+        clock[0] += 60
+        scheduler._tick_loop.turn()
+        scheduler._record_waits()
+    found = wait_history.history(cluster.rt, ADMIN, job)
+    assert [(one["reason"], one["ended"]) for one in found["results"]] == [("node-too-small", None)]
+    assert found["waited_s"] > 0
+    scheduler._leadership.step_down(scheduler._leadership.term, "test")

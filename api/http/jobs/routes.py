@@ -42,9 +42,10 @@ from api.http.routing import ApiCall, Routes
 from api.http.waiting import parking
 from scheduler.documents import JsonValue
 from scheduler.errors import BodyTooLarge, Conflict, GangerError, InvalidInput, NotFound
-from scheduler.explain import dry_run, job_explanation, trial
+from scheduler.explain import dry_run, job_explanation, trial, wait_history
 from scheduler.explain.explanation_json import JobExplanation, TriedView
 from scheduler.explain.trial import FixName
+from scheduler.explain.wait_history import WaitHistoryView
 from scheduler.feed import changes
 from scheduler.feed.change_feed import FeedInterest, Watch
 from scheduler.identifiers import JobId
@@ -237,6 +238,12 @@ def explain_nodes(call: ApiCall, job_id: JobId, query: PageQuery) -> NodeFitList
 def explain_job(call: ApiCall, job_id: JobId) -> JobExplanation:
     """Why a job waits, where it runs or ran, why it failed."""
     return job_explanation.explain(call.rt, api_runtime.of_this_app().forecaster, call.caller, job_id)
+
+
+@routes.get("/jobs/<id:job_id>/waits/", role=Role.VIEWER, answers={200: WaitHistoryView})
+def show_waits(call: ApiCall, job_id: JobId) -> WaitHistoryView:
+    """Where the wait of a job went: each reason, from when to when, until a node began with it, over all its tries."""
+    return wait_history.history(call.rt, call.caller, job_id)
 
 
 @routes.post("/jobs/<id:job_id>/explain/trial/", role=Role.SUBMITTER, answers={200: TriedView})

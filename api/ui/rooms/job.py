@@ -13,7 +13,7 @@ from api.http.jobs import routes as jobs
 from api.ui import feed
 from api.ui.pages import PageAnswer, PageRequest, Pages, PageView
 from api.ui.rooms import fixes, proof
-from api.ui.show import logs, timeline
+from api.ui.show import logs, timeline, wait_bar
 from scheduler.errors import NotFound
 from scheduler.rules.lifecycle.moves import JobStatus
 
@@ -45,11 +45,13 @@ def show_job(page: PageRequest, job_id: int) -> PageAnswer:
         fits = feed.ask(page, jobs.explain_nodes, job_id=job_id, query={"page_size": MOST_NODES})
     events = feed.ask(page, jobs.list_job_events, job_id=job_id, query={"page_size": MOST_EVENTS})
     newest = tries["results"][0] if tries["results"] else None
+    waited = feed.ask(page, jobs.show_waits, job_id=job_id)
     return PageView("job.html", {
         "fits": fits, "job": job, "why": why, "tries": tries, "events": events, "acts": acts(page, job),
         "timeline": timeline.draw(job, tries["results"], page.rt.now()), "waits": job["status"] in WAITING,
         "fixes": fixes.cards(page, job, why["changes"]), "proof": proof.of_cancel(page, job, tries["results"], events["results"]),
         "newest": newest, "tail": _tail(page, newest), "ended": job["status"] in ENDED,
+        "waited": waited, "wait_bar": wait_bar.draw(waited, page.rt.now()),
     })  # fmt: skip
 
 

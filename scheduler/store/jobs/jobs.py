@@ -126,13 +126,16 @@ _MOVE = f"""
           AND j.attempt = v.attempt
           AND j.status || '' = ANY(:sources)
           {{guard}}
-        RETURNING j.id, j.attempt, v.reason, v."from", j.followers
+        RETURNING j.id, j.attempt, v.reason, v."from", j.followers{{kept}}
     ){{told}}
-    INSERT INTO events (job_id, event, "from", "to", attempt, actor, reason)
-    SELECT moved.id, :event, moved."from", :target, moved.attempt, :actor, moved.reason
+    INSERT INTO events (job_id, event, "from", "to", attempt, actor, reason{{kept_as}})
+    SELECT moved.id, :event, moved."from", :target, moved.attempt, :actor, moved.reason{{kept_as}}
     FROM moved
     RETURNING job_id
 """  # noqa: S608 - our own text
+
+# How long a next try is put off stands with the event, for whoever asks later where the time went.
+_KEPT = {JobEvent.RETRY: ("NULLIF(v.delay_s, 0) AS delay_s", "delay_s")}
 
 # Told in the same statement, so that no end is ever missed. A job that begins anew, or has got its input, is judged itself.
 _TOLD = """, told AS (
@@ -167,7 +170,19 @@ def _statement(event: JobEvent) -> TextClause:
     before, joined = ("b.status", " JOIN jobs b ON b.id = u.id") if others else (f"'{source}'", "")
     first, guard = _FIRST.get(event, ""), _GUARDS.get(event, "")
     changes = _CHANGES[event]
-    return text(_MOVE.format(first=first, changes=changes, guard=guard, told=told, before=before, joined=joined))
+    kept, kept_as = (f", {words}" if words else "" for words in _KEPT.get(event, ("", "")))
+    return text(
+        _MOVE.format(
+            first=first,
+            changes=changes,
+            guard=guard,
+            told=told,
+            before=before,
+            joined=joined,
+            kept=kept,
+            kept_as=kept_as,
+        )
+    )
 
 
 _STATEMENTS: dict[JobEvent, TextClause] = {event: _statement(event) for event in JobEvent}

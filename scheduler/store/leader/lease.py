@@ -28,7 +28,7 @@ _ROW = text("SELECT term, holder, beat FROM leader WHERE name = 'scheduler'")
 
 _TAKE_OVER = text("""
     UPDATE leader
-    SET term = term + 1, holder = :holder, beat = beat + 1, at = now()
+    SET term = term + 1, holder = :holder, beat = beat + 1, left_at = at, at = now()
     WHERE name = 'scheduler' AND term = :seen
     RETURNING term
 """)

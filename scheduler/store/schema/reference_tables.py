@@ -253,6 +253,8 @@ leader = Table(
     # What the last plan keeps room for: [job, shape, [node, ...]] each, in its order.
     document("claims", default="[]"),
     moment("at", now=True),
+    # The last sign of life of the leader before.
+    moment("left_at"),
     one_of("queue_mode", ("FIFO", "LIFO"), "queue_mode"),
     CheckConstraint("reservations >= 0", name="leader_reservations"),
 )

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    DateTime,
     Float,
     ForeignKey,
     Identity,
@@ -300,8 +301,24 @@ events = Table(
     Column("attempt", Integer, nullable=False),
     Column("actor", Text, nullable=False),
     Column("reason", Text),
+    # Of a try that failed: how long the next one is put off.
+    Column("delay_s", Float),
 )
 Index("events_job", events.c.job_id, events.c.id)
+
+# Why jobs of a shape waited, stretch by stretch, as the leader saw it.
+wait_spans = Table(
+    "wait_spans",
+    metadata,
+    Column("shape_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("reason", Text, nullable=False),
+    Column("began", DateTime(timezone=True), nullable=False),
+    moment("ended"),
+    CheckConstraint("ended >= began", name="wait_span_ends"),
+)
+Index("wait_spans_open", wait_spans.c.shape_id, unique=True, postgresql_where=text("ended IS NULL"))
+Index("wait_spans_ended", wait_spans.c.ended, postgresql_where=text("ended IS NOT NULL"))
 
 output_chunks = Table(
     "output_chunks",

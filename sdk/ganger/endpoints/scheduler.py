@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from ganger import paging
+from ganger.answers import WaitHistoryView
 from ganger.documents import JsonObject
 from ganger.records import Record
 from ganger.transport import Call, Transport
@@ -33,6 +34,10 @@ class SchedulerEndpoint:
         """
         body = {"changes": [{"fix": one["fix"], "subject": one.get("subject", "")} for one in changes]}
         return self._transport.json(Call("POST", f"/jobs/{job_id}/explain/trial/", body=body, repeatable=True))
+
+    def waits(self, job_id: int) -> WaitHistoryView:
+        """Return where the wait of a job went: each reason from when to when, and how long altogether. Raises NotFound."""
+        return cast("WaitHistoryView", self._transport.json(Call("GET", f"/jobs/{job_id}/waits/")))
 
     def queue_head(self, *, limit: int = 50) -> Sequence[JsonObject]:
         """Return the jobs that go next, in the order in which the scheduler looks at them."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ganger.cli import screen
 from ganger.cli.connection import Connection
 from ganger.cli.job_ids import JobId
-from ganger.cli.jobs import failure
+from ganger.cli.jobs import failure, why
 from ganger.cli.options import Json, expanded
 from ganger.documents import JsonObject
 
@@ -35,10 +35,11 @@ def show(
     with connection.client() as api:
         job = api.jobs.get(job_id)
         last = [] if as_json else failure.last_lines(api, job)
+        waited = "" if as_json else why.waited(api, job_id)
     if as_json:
         screen.document(job.document)
         return
-    screen.fields(_summary(job))
+    screen.fields(_summary(job) | {"waited": waited or None})
     if job.job_exes:
         screen.heading("Tries")
         screen.table(TRY_HEADINGS, (_try_row(job, execution) for execution in job.job_exes), empty="")

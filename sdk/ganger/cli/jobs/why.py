@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ganger import NotFound
 from ganger.cli import screen
 from ganger.cli.connection import Connection
 from ganger.cli.job_ids import JobId
@@ -15,8 +16,15 @@ from ganger.cli.jobs import failure
 from ganger.cli.options import Json, expanded
 from ganger.documents import JsonObject
 
+if TYPE_CHECKING:
+    from ganger import Client
+    from ganger.answers import WaitHistoryView, WaitSpanView
+
+WAIT_HEADINGS = ("FROM", "TO", "FOR", "REASON", "BECAUSE")
 _MOST_NAMED = 3
 SOON_S = 1.0
+TOLD_FROM_S = 30.0
+"""Of a shorter wait nothing is said unless somebody asks."""
 
 
 @expanded
@@ -29,6 +37,9 @@ def why(
     change: Annotated[
         list[str] | None, typer.Option(help="Try only this: FIX or FIX=SUBJECT, as --json names it.")
     ] = None,
+    history: Annotated[
+        bool, typer.Option("--history", help="Where its wait went: each reason, from when to when.")
+    ] = False,
     as_json: Json = False,
     connection: Connection,
 ) -> None:
@@ -37,12 +48,18 @@ def why(
     [bold]ganger why 12[/]
 
     [bold]ganger why 12 --try --change release-the-hold[/]
+
+    [bold]ganger why 12 --history[/]
     """
+    if history:
+        _history(connection, job_id, as_json=as_json)
+        return
     if trial or change:
         _try(connection, job_id, change or [], as_json=as_json)
         return
     with connection.client() as api:
         explanation = api.jobs.explain(job_id)
+        told = "" if as_json else waited(api, job_id)
         failed = not as_json and bool(explanation.get("failure"))
         last = failure.last_lines(api, api.jobs.get(job_id)) if failed else []
     if as_json:
@@ -51,6 +68,8 @@ def why(
     screen.text(str(explanation.get("summary") or explanation.get("status")))
     for line in lines(explanation):
         screen.text(f"  {line}")
+    if told:
+        screen.text(f"  waited {told}")
     for line in last:
         screen.text(f"  it wrote: {line}")
     if failed:
@@ -67,6 +86,39 @@ def _try(connection: Connection, job_id: int, words: Sequence[str], *, as_json: 
     screen.text(str(told["summary"]))
     for one in told["changes"]:
         screen.text(f"  still: {one['description']}")
+
+
+def _history(connection: Connection, job_id: int, *, as_json: bool) -> None:
+    with connection.client() as api:
+        found = api.scheduler.waits(job_id)
+    if as_json:
+        screen.document(found)
+        return
+    screen.table(WAIT_HEADINGS, (_wait_row(one) for one in found["results"]), empty="it has not waited")
+    if found["is_cut"]:
+        screen.note(f"the beginning is left out; altogether it waited {_totals(found)}")
+
+
+def _wait_row(one: WaitSpanView) -> Sequence[object]:
+    began, ended = datetime.fromisoformat(one["began"]), one["ended"]
+    until = "" if ended is None else screen.moment(datetime.fromisoformat(ended))
+    return screen.moment(began), until, screen.duration(one["seconds"]), one["reason"], one["description"]
+
+
+def waited(api: Client, job_id: int) -> str:
+    """Return how long a job waited, and for what, in a few words; nothing for a short wait, or a server that does not tell."""
+    try:
+        found = api.scheduler.waits(job_id)
+    except NotFound:
+        return ""
+    return _totals(found) if found["waited_s"] >= TOLD_FROM_S else ""
+
+
+def _totals(found: WaitHistoryView) -> str:
+    named = [f"{screen.duration(one['seconds'])} {one['description']}" for one in found["totals"][:_MOST_NAMED]]
+    more = len(found["totals"]) - _MOST_NAMED
+    parts = "; ".join(named) + (f"; {more} more" if more > 0 else "")
+    return f"{screen.duration(found['waited_s'])}: {parts}"
 
 
 def lines(explanation: Mapping[str, Any]) -> Iterator[str]:
