@@ -173,6 +173,10 @@ async def columns_change(client: Client) -> None:
     got = await client.models.get_version(bm.id, two.version_uuid)
     assert (got.version_id, got.columns) == (3, two.columns)
     assert (await client.models.list_versions(bm.id))[-1].version_uuid == first.version_uuid
+    await client.models.add_new_columns(bm.id, indexed([], other=pa.array([], pa.int8())))
+    bare = indexed([(0, 0, 0)])
+    seven = await client.models.update_block_model_columns(bm.id, bare, [], delete_columns={"other"})
+    assert [column.title for column in seven.columns] == ["gold"], "the table beside a deletion is sent, and not read"
     replaced = await client.update(bm.id, {"update": ["gold"]}, b"i,j,k,gold\n0,0,0,5\n", update_type=models.UpdateType.replace,
                                    input_options=models.InputOptionsCSV(file_format="csv"))  # fmt: skip
     assert replaced.bbox.i_minmax.max == 3

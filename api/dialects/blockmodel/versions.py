@@ -102,9 +102,9 @@ def update_block_model(call: ApiCall, org: str, workspace: str, model: str, body
         "job_url": place.job_url(call, row.project_uuid, row.uuid, started.job_uuid),
         "job_uuid": started.job_uuid,
         "version_uuid": started.version_uuid,
+        # Also where no file is needed: a client that deletes columns with a table beside it sends the table all the same.
+        "upload_url": upload.address(call, started.job_id),
     }
-    if started.needs_file:
-        answer["upload_url"] = upload.address(call, started.job_id)
     return Answer(answer, 202)
 
 
