@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
+from uuid import UUID
 
 from sqlalchemy import Connection
 
+from scheduler.data_sets import reporting
 from scheduler.documents import Document, JsonValue
 from scheduler.errors import FaultList
 from scheduler.identifiers import ExecutionId, JobId
@@ -18,9 +20,11 @@ from scheduler.rules.data_sets import columns as column_rules
 from scheduler.rules.data_sets.documents import RangeDocument, UpdateDocument
 from scheduler.rules.data_sets.words import DataSetWork
 from scheduler.rules.lifecycle import failures
+from scheduler.runtime import Runtime
 from scheduler.store.data_sets import jobs as data_set_jobs
-from scheduler.store.data_sets import sets, versions
+from scheduler.store.data_sets import reports, sets, versions
 from scheduler.store.data_sets.jobs import DataSetJob
+from scheduler.store.data_sets.reports import NewResult
 from scheduler.store.data_sets.sets import DataSetRow, VersionAuthor
 from scheduler.store.data_sets.versions import NewVersion
 
@@ -38,13 +42,14 @@ class RefusedResult:
 
 @dataclass(frozen=True, slots=True)
 class CheckedResults:
-    """What the results of some executions are worth: why some are refused, and the versions that the others make."""
+    """What the results of some executions are worth: why some are refused, and the versions and reports that the others make."""
 
     refused: Mapping[ExecutionId, RefusedResult]
     versions: Mapping[JobId, NewVersion]
+    reports: Mapping[JobId, NewResult]
 
 
-NOTHING: Final = CheckedResults({}, {})
+NOTHING: Final = CheckedResults({}, {}, {})
 
 
 class _Unsound(Exception):
@@ -59,6 +64,7 @@ def check(tx: Connection, ended: Mapping[ExecutionId, tuple[JobId, Document]]) -
     known = data_set_jobs.by_id(tx, [job_id for job_id, _ in ended.values()])
     refused: dict[ExecutionId, RefusedResult] = {}
     made: dict[JobId, NewVersion] = {}
+    told: dict[JobId, NewResult] = {}
     for execution_id, (job_id, properties) in sorted(ended.items(), key=lambda pair: _set_of(known, pair[1][0])):
         job = known.get(job_id)
         if job is None:
@@ -68,24 +74,49 @@ def check(tx: Connection, ended: Mapping[ExecutionId, tuple[JobId, Document]]) -
             refused[execution_id] = _told(tx, job, problem)
             continue
         try:
+            if job.work == DataSetWork.REPORT:
+                told[job_id] = _report(job, properties.get("result"))
+                continue
             version = _version(tx, execution_id, job, properties.get("result"))
         except _Unsound as wrong:
             refused[execution_id] = RefusedResult(failures.UNSOUND_RESULT, str(wrong))
         else:
             if version is not None:
                 made[job_id] = version
-    return CheckedResults(refused, made)
+    return CheckedResults(refused, made, told)
 
 
-def record(tx: Connection, checked: CheckedResults, completed: Sequence[JobId]) -> None:
-    """Make the versions of the jobs that are COMPLETED now."""
+def record(tx: Connection, rt: Runtime, checked: CheckedResults, completed: Sequence[JobId]) -> None:
+    """Make the versions of the jobs that are COMPLETED now, with the jobs of reports that follow them, and the results of reports."""
     for job_id in completed:
+        if job_id in checked.reports:
+            reports.tell(tx, checked.reports[job_id])
         version = checked.versions.get(job_id)
         if version is not None:
             author = VersionAuthor(version.created_by, version.created_by_name)
             is_next = sets.advance(tx, version.data_set_id, version.number, author)
             assert is_next, "the data set is locked since it was looked at"  # noqa: S101 - see `check`
             versions.insert(tx, version)
+            _followed(tx, rt, version)
+
+
+def _followed(tx: Connection, rt: Runtime, version: NewVersion) -> None:
+    owner, made = sets.by_id(tx, version.data_set_id), versions.numbered(tx, version.data_set_id, version.number)
+    if owner is not None and made is not None and owner.deleted is None:
+        reporting.run_all(tx, rt, owner, made)
+
+
+def _report(job: DataSetJob, result: JsonValue) -> NewResult:
+    if not isinstance(result, dict) or not isinstance(result.get("sets"), list):
+        raise _Unsound("the program reported no figures")
+    asked = job.request
+    return NewResult(
+        uuid=UUID(str(asked["result_uuid"])),
+        specification_id=int(str(asked["specification_id"])),
+        specification=cast("Document", asked["specification"]),
+        version=int(str(asked["version"])),
+        told=result,
+    )
 
 
 def _set_of(known: Mapping[JobId, DataSetJob], job_id: JobId) -> int:

@@ -25,6 +25,10 @@ _TITLES: Final = {
         "Brings the rows of a CSV or Parquet file to the columns of a block model, as its next version.",
     ),
     DataSetWork.QUERY: ("Query a block model", "Writes blocks of one version to a CSV or Parquet file."),
+    DataSetWork.REPORT: (
+        "Report on a block model",
+        "Sums up masses and values of one version by categories and cut-offs.",
+    ),
 }
 _VARIABLE: Final = "BLOCK_MODEL_PROGRAM"
 _START: Final = f"""\

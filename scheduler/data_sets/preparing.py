@@ -60,6 +60,8 @@ def _asked(tx: Connection, job: DataSetJob, owner: DataSetRow) -> tuple[Document
             version = versions.by_uuid(tx, owner.id, job.version_uuid)
             assert version is not None  # noqa: S101 - versions are never deleted
             return query_request(cast("GridDocument", owner.definition["grid"]), cast("QueryDocument", job.request))
+        case DataSetWork.REPORT:
+            return cast("Document", job.request["program"]), cast("list[int]", job.request["files"])
 
 
 def update_request(tx: Connection, owner: DataSetRow, asked: UpdateDocument) -> tuple[Document, list[int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 from uuid import UUID, uuid4
@@ -92,7 +93,7 @@ def update(
             faults.raise_all()
             _check_size(preparing.update_request(tx, owner, asked)[0])
         needs_file = bool(asked["changes"]["new"] or asked["changes"]["update"])
-        room = _room_mib(cast("GridDocument", owner.definition["grid"]), planned.columns, planned.titles.keys())
+        room = room_of(cast("GridDocument", owner.definition["grid"]), planned.columns, planned.titles.keys())
         request = cast("Document", asked)
         _check_size(request)
         started, entered = enter(
@@ -112,7 +113,7 @@ def query(
     """
     grid = cast("GridDocument", owner.definition["grid"])
     with rt.db.begin() as tx:
-        version = _version(tx, owner, asked.version_uuid)
+        version = version_of(tx, owner, asked.version_uuid)
         faults = FaultList()
         columns = column_rules.selected(version.columns, asked.columns, faults)
         _check_box(grid, asked.bbox, faults)
@@ -128,7 +129,7 @@ def query(
             "file_name": f"blocks.{asked.format}",
         }
         _check_size(preparing.query_request(grid, document)[0])
-        room = _room_mib(grid, columns, [column["col_id"] for column in columns]) * 3
+        room = room_of(grid, columns, [column["col_id"] for column in columns]) * 3
         started, entered = enter(
             tx, rt, caller, admission, owner, DataSetWork.QUERY, version.uuid, cast("Document", document), room_mib=room
         )
@@ -150,21 +151,41 @@ def enter(
     needs_file: bool = False,
 ) -> tuple[StartedWork, EnteredJobs]:
     """Write the rows of a job of a data set; `submit.announce` follows the commit."""
-    new = NewJob(
-        project=owner.project,
-        type_name=TYPES[work],
-        type_version=VERSION,
-        name=f"{work} {owner.name}",
-        disk_out=(_SPARE_MIB + room_mib) * 1_000,
-        serial=None if work is DataSetWork.QUERY else int(owner.id),
-        # An update that needs no file awaits the word that it may begin, like those that do.
-        awaits=[AwaitedInput(preparing.DATA, "data", optional=not needs_file)] if work is DataSetWork.UPDATE else None,
-    )
+    new = _new_job(owner, work, room_mib, needs_file=needs_file)
     project = submit.project_of(tx, owner.project)
     entered = submit.enter(tx, rt, caller, project, Submission([new]), admission)
     job_id = entered.job_ids[0]
     uuid = data_set_jobs.insert(tx, job_id, owner.id, work, version_uuid, request, caller.token_id, caller.name)
     return StartedWork(job_id, uuid, version_uuid, needs_file), entered
+
+
+def create(
+    tx: Connection,
+    rt: Runtime,
+    caller: Caller,
+    owner: DataSetRow,
+    work: DataSetWork,
+    version_uuid: UUID,
+    request: Document,
+    room_mib: int = 0,
+) -> StartedWork:
+    """Write the rows of a job that needs no file within a transaction that somebody else has begun. Raises as `submit.create` does."""
+    job_id = submit.create(tx, rt, caller, Submission([_new_job(owner, work, room_mib)]))[0]
+    uuid = data_set_jobs.insert(tx, job_id, owner.id, work, version_uuid, request, caller.token_id, caller.name)
+    return StartedWork(job_id, uuid, version_uuid)
+
+
+def _new_job(owner: DataSetRow, work: DataSetWork, room_mib: int = 0, *, needs_file: bool = False) -> NewJob:
+    return NewJob(
+        project=owner.project,
+        type_name=TYPES[work],
+        type_version=VERSION,
+        name=f"{work} {owner.name}",
+        disk_out=(_SPARE_MIB + room_mib) * 1_000,
+        serial=None if work.only_reads else int(owner.id),
+        # An update that needs no file awaits the word that it may begin, like those that do.
+        awaits=[AwaitedInput(preparing.DATA, "data", optional=not needs_file)] if work is DataSetWork.UPDATE else None,
+    )
 
 
 def find(rt: Runtime, owner: DataSetRow, job_uuid: UUID) -> tuple[DataSetJob, DataSetJobState, VersionRow | None]:
@@ -205,7 +226,7 @@ def numbered(rt: Runtime, owner: DataSetRow, number: int) -> VersionRow:
 def version(rt: Runtime, owner: DataSetRow, uuid: UUID | None) -> VersionRow:
     """Return a version, the newest without a UUID. Raises NotFound, Conflict where there is none yet."""
     with rt.db.begin() as tx:
-        return _version(tx, owner, uuid)
+        return version_of(tx, owner, uuid)
 
 
 def made_by(rt: Runtime, row: VersionRow) -> tuple[bool | None, int | None]:
@@ -214,16 +235,22 @@ def made_by(rt: Runtime, row: VersionRow) -> tuple[bool | None, int | None]:
         return data_set_jobs.made_by(tx, row.job_id)
 
 
-def _version(tx: Connection, owner: DataSetRow, uuid: UUID | None) -> VersionRow:
-    if uuid is not None:
-        found = versions.by_uuid(tx, owner.id, uuid)
-        if found is None:
-            raise NotFound(f"there is no version {uuid} of this data set")
-        return found
-    newest = versions.numbered(tx, owner.id, owner.latest)
-    if newest is None:
+def version_of(tx: Connection, owner: DataSetRow, uuid: UUID | None) -> VersionRow:
+    """Return a version as `version` does, within a transaction."""
+    if uuid is None:
+        return newest(tx, owner)
+    found = versions.by_uuid(tx, owner.id, uuid)
+    if found is None:
+        raise NotFound(f"there is no version {uuid} of this data set")
+    return found
+
+
+def newest(tx: Connection, owner: DataSetRow) -> VersionRow:
+    """Return the newest version. Raises Conflict where there is none yet."""
+    found = versions.numbered(tx, owner.id, owner.latest)
+    if found is None:
         raise Conflict("the data set has no version yet: the job that creates it has not ended")
-    return newest
+    return found
 
 
 def _check_box(grid: GridDocument, bbox: dict[str, RangeDocument] | None, faults: FaultList) -> None:
@@ -243,7 +270,7 @@ def _check_size(request: Document) -> None:
         )
 
 
-def _room_mib(grid: GridDocument, columns: list[ColumnDocument], ids: object) -> int:
+def room_of(grid: GridDocument, columns: Sequence[ColumnDocument], ids: object) -> int:
     """Return how much disk the files of these columns need, in MiB."""
     wanted = set(cast("list[str]", ids))
     widths = (

@@ -117,7 +117,7 @@ def _end(
     locked = _charged(tx, locked, rows, live, {end.job_id for end in settled if end.charge})
     done = outcome.settle(tx, rt, locked, settled, actor="node")
     _publish(tx, done.completed, live)
-    completing.record(tx, checked, [*done.completed.values()])
+    completing.record(tx, rt, checked, [*done.completed.values()])
     return done.to_tell
 
 

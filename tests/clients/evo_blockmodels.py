@@ -22,7 +22,6 @@ import pyarrow.parquet as pq
 from evo.blockmodels import BlockModelAPIClient
 from evo.blockmodels.data import ColumnMetadataUpdate
 from evo.blockmodels.endpoints import models
-from evo.blockmodels.endpoints.api import ReportsApi, UnitsApi
 from evo.blockmodels.exceptions import JobFailedException
 from evo.common import APIConnector
 from evo.common.exceptions import (
@@ -35,6 +34,7 @@ from evo.common.exceptions import (
 from evo.oauth import ClientCredentialsAuthorizer, OAuthConnector
 
 from tests.clients.evo_client import SETTINGS, Client, download, indexed, raises
+from tests.clients.evo_reports import models_as_data_frames, reports_by_the_generated_calls
 
 UTC = dt.UTC
 
@@ -271,15 +271,6 @@ async def who_may(client: Client) -> None:
     assert (await own.get_block_model(bm.id)).id == bm.id
 
 
-async def what_is_not_kept(client: Client) -> None:
-    """Units and reports: empty, or an honest refusal."""
-    bm, _ = await client.a_model()
-    assert await UnitsApi(client.connector).get_units(org_id=client.org) == []
-    reports = ReportsApi(client.connector)
-    listed = await reports.list_block_model_report_specifications(bm_id=str(bm.id), **client.place)
-    assert (listed.total, listed.results) == (0, [])
-
-
 async def what_versions_changed(client: Client) -> None:
     """A version says what it changed, and versions are compared within a box."""
     bm, first = await client.a_model()
@@ -364,7 +355,8 @@ SCENARIOS: list[Callable[[Client], Awaitable[None]]] = [
     two_at_once,
     a_large_table,
     who_may,
-    what_is_not_kept,
+    reports_by_the_generated_calls,
+    models_as_data_frames,
 ]
 
 

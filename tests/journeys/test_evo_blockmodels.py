@@ -21,7 +21,9 @@ from tests.support.installation import Installation
 FILE_HOST = "127.77.14.9"
 SETTINGS = {"GANGER_PUBLIC_FILE_URL": f"https://{FILE_HOST}"}
 ROOT = Path(__file__).parents[2]
-LIBRARIES = Path(sys.prefix) / "clients" / "evo-blockmodels-0.8.0"
+CLIENTS = Path(sys.prefix) / "clients"
+LIBRARIES = [CLIENTS / "evo-blockmodels-0.8.0", CLIENTS / "evo-compute-0.0.6"]
+"""The client, and pandas, which its classes for data frames need."""
 SCENARIOS = (
     "health_and_lists",
     "tables_of_every_kind",
@@ -30,7 +32,8 @@ SCENARIOS = (
     "two_at_once",
     "a_large_table",
     "who_may",
-    "what_is_not_kept",
+    "reports_by_the_generated_calls",
+    "models_as_data_frames",
     "what_versions_changed",
     "what_clients_leave_out",
 )
@@ -84,7 +87,8 @@ def test_the_real_client_moves_files_by_https_to_port_443(installation: Installa
 
 
 def _run(settings: Mapping[str, Any]) -> dict[str, str | None]:
-    assert LIBRARIES.is_dir(), f"{LIBRARIES} is missing: ./run test makes it"
+    missing = [str(folder) for folder in LIBRARIES if not folder.is_dir()]
+    assert not missing, f"{missing} are missing: ./run test makes them"
     told = subprocess.run(
         [sys.executable, "-m", "tests.clients.evo_blockmodels", json.dumps(settings)],
         stdout=subprocess.PIPE,
@@ -92,7 +96,7 @@ def _run(settings: Mapping[str, Any]) -> dict[str, str | None]:
         check=True,
         timeout=110,
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(LIBRARIES), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, LIBRARIES)), "PYTHONDONTWRITEBYTECODE": "1"},
     )
     return dict(json.loads(line) for line in told.stdout.splitlines())
 
@@ -230,7 +234,9 @@ def test_a_canceled_update_is_failed_with_a_problem_and_makes_no_version(raw: Ra
         ("POST", "/{model}/blocks", {"columns": "*"}, 400),
         ("POST", "/{model}/blocks", {"columns": ["*"], "bbox": {"i_minmax": {"min": 0, "max": 9}}}, 400),
         ("POST", "/{model}/blocks", {"columns": ["*"], "version_uuid": "{other}"}, 404),
-        ("POST", "/{model}/report-specifications", {}, 501),
+        ("POST", "/{model}/report-specifications", {}, 400),
+        ("GET", "/{model}/report-specifications/{other}", None, 404),
+        ("GET", "/{model}/report-specifications/{other}/comparisons", None, 400),
         ("GET", "?limit=1000", None, 400),
         ("GET", "?order_by=size", None, 400),
     ],

@@ -13,6 +13,7 @@ from typing import Any
 from workers.block_models import grid
 from workers.block_models.problem import BlockModelProblem
 from workers.block_models.query import query
+from workers.block_models.report import report
 from workers.block_models.update import update
 
 _PROGRESS_ROWS = 100_000
@@ -44,7 +45,7 @@ def _done(request: dict[str, Any], inputs: Path, outputs: Path) -> dict[str, Any
         raise BlockModelProblem(request["title"], request["detail"])
     if request["do"] == "create":
         return {"blocks": grid.read(request["grid"]).count}
-    done: Callable[..., dict[str, Any]] = query if request["do"] == "query" else update
+    done: Callable[..., dict[str, Any]] = {"query": query, "report": report, "update": update}[request["do"]]
     return done(request, inputs, outputs, told)
 
 

@@ -58,6 +58,14 @@ def query(request: Mapping[str, Any], inputs: Path, outputs: Path, progress: Cal
     return {"rows": rows}
 
 
+def column_batches(
+    model: BlockGrid, ranges: Ranges, open_files: Sequence[ColumnFile]
+) -> Iterator[list[Sequence[Stored]]]:
+    """Yield the values of the selected blocks, column by column, in batches."""
+    for rows in _together(model, ranges):
+        yield [_values(column, model, rows) for column in open_files]
+
+
 def _batches(
     model: BlockGrid, ranges: Ranges, open_files: Sequence[ColumnFile], *, by_index: bool
 ) -> Iterator[BlockBatch]:

@@ -6,11 +6,11 @@ them creates and updates.
 """
 
 from api.dialects import problems
-from api.dialects.blockmodel import jobs, models, service, versions
+from api.dialects.blockmodel import jobs, models, reports, service, versions
 from api.dialects.dialect import Dialect
 
 dialect = Dialect(
     "blockmodel",
-    (models.routes, versions.routes, jobs.routes, service.routes),
+    (models.routes, versions.routes, jobs.routes, reports.routes, service.routes),
     problems.titled(problems.beneath("/blockmodel")),
 )

@@ -73,8 +73,21 @@ def _payload(
         return None
     if job.work == DataSetWork.QUERY:
         return {"download_url": upload.download(call, state.output_file)}
+    if job.work == DataSetWork.REPORT:
+        return _run(row, job)
     assert version is not None  # noqa: S101 - made in the transaction that completed the job
     return view.version(version, row.uuid)
+
+
+def _run(row: DataSetRow, job: DataSetJob) -> dict[str, Any]:
+    asked = job.request
+    return {
+        "bm_uuid": row.uuid,
+        "report_result_uuid": asked["result_uuid"],
+        "report_specification_uuid": asked["specification_uuid"],
+        "version_id": asked["version"],
+        "version_uuid": job.version_uuid,
+    }
 
 
 def failure(job: DataSetJob, state: DataSetJobState) -> TitledProblem:

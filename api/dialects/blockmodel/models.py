@@ -10,7 +10,7 @@ from api.dialects import paging
 from api.dialects.blockmodel import place, view
 from api.dialects.blockmodel.bodies import CreateBody, DescribeBody
 from api.dialects.paging import OffsetPage, OffsetQuery
-from api.http import api_runtime, routing
+from api.http import api_runtime
 from api.http.answers import Answer
 from api.http.routing import ApiCall, Routes
 from scheduler.data_sets import changing
@@ -87,8 +87,7 @@ def get_block_model(call: ApiCall, org: str, workspace: str, model: str, query: 
 def describe_block_model(call: ApiCall, org: str, workspace: str, model: str) -> dict[str, Any]:
     """Give a block model another name, or say other things of it; clients that say nothing send no body."""
     row = place.model(call, org, workspace, model)
-    is_empty = not request.content_length and "Transfer-Encoding" not in request.headers
-    body = DescribeBody() if is_empty else routing.read_body(call.rt, DescribeBody, None)
+    body = place.body(call, DescribeBody)
     given = body.model_dump(exclude_unset=True)
     name = given.pop("name", row.name)
     if name is None:

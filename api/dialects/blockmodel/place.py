@@ -1,18 +1,25 @@
-"""Where a request is: the organization, the workspace (a project of ours) and the block model that its address names.
+"""Where a request is: the organization, the workspace (a project of ours) and the block model that its address names; and its body.
 
 What is no id, or an id of somebody else's, is not there: 404.
 """
 
 from __future__ import annotations
 
+from typing import TypeVar
 from uuid import UUID
 
+from flask import request
+from pydantic import BaseModel
+
+from api.http import routing
 from api.http.links import public
 from api.http.routing import ApiCall
 from scheduler.admin import projects
 from scheduler.data_sets import changing
 from scheduler.errors import NotFound
 from scheduler.store.data_sets.sets import DataSetRow
+
+B = TypeVar("B", bound=BaseModel)
 
 ORGANIZATION = "/blockmodel/orgs/<org>"
 MODELS = f"{ORGANIZATION}/workspaces/<workspace>/block-models"
@@ -54,3 +61,9 @@ def job_url(call: ApiCall, workspace: UUID, model_uuid: UUID, job_uuid: UUID) ->
     """Return the absolute address of a job; clients take its last part for the job's id."""
     base = f"/blockmodel/orgs/{call.rt.settings.organization}/workspaces/{workspace}/block-models"
     return public.url(f"{base}/{model_uuid}/jobs/{job_uuid}")
+
+
+def body(call: ApiCall, kind: type[B]) -> B:
+    """Return the body of a request all of whose fields may be left out: clients that say nothing send none."""
+    is_empty = not request.content_length and "Transfer-Encoding" not in request.headers
+    return kind() if is_empty else routing.read_body(call.rt, kind, None)

@@ -8,7 +8,7 @@ from uuid import uuid4
 from flask import g
 
 from api.dialects import paging
-from api.dialects.blockmodel import deltas, place, upload, view
+from api.dialects.blockmodel import boxes, deltas, place, upload, view
 from api.dialects.blockmodel.bodies import ColumnsBody, DeltaBody, InputBody, OutputBody, QueryBody, UpdateBody
 from api.dialects.paging import OffsetQuery
 from api.http import api_runtime
@@ -25,13 +25,10 @@ from scheduler.rules.data_sets.documents import (
     ChangesDocument,
     GridDocument,
     MetadataDocument,
-    RangeDocument,
     UpdateDocument,
 )
 
 routes = Routes("block model versions")
-
-_AXES = ("ijk", "xyz")
 
 
 class ModelVersionsQuery(OffsetQuery):
@@ -81,7 +78,7 @@ def get_block_model_deltas(
 ) -> Answer[dict[str, Any] | None]:
     """What has changed after a version, within a box; 304 for nothing."""
     row = place.model(call, org, workspace, model)
-    bbox = _bbox(body)
+    bbox = boxes.bbox_of(body.bbox)
     assert bbox is not None  # noqa: S101 - a delta has one
     found = deltas.between(call, row, place.uuid(version, "version"), body, bbox)
     return Answer(None, 304) if found is None else Answer(found, 200)
@@ -113,7 +110,7 @@ def query_block_model(call: ApiCall, org: str, workspace: str, model: str, body:
     """Ask for blocks of a version; the job writes them to a file."""
     row = place.model(call, org, workspace, model)
     output = body.output_options or OutputBody()
-    bbox = _bbox(body)
+    bbox = boxes.bbox_of(body.bbox)
     criteria = QueryCriteria(
         columns=body.columns,
         version_uuid=body.version_uuid,
@@ -201,23 +198,3 @@ def _input(given: InputBody | None) -> Document:
         renamed[name] = title
     plain = given.model_dump(exclude={"column_name_mapping"}, exclude_none=True)
     return {**plain, "file_format": given.meant_format, "renamed": renamed}
-
-
-def _bbox(body: QueryBody | DeltaBody) -> dict[str, RangeDocument] | None:
-    if body.bbox is None:
-        return None
-    for axes in _AXES:
-        if set(body.bbox) == {f"{name}_minmax" for name in axes}:
-            break
-    else:
-        raise InvalidInput("a box has i_minmax, j_minmax and k_minmax, or the same of x, y and z", field="bbox")
-    for name, bounds in body.bbox.items():
-        if name[0] in "ijk" and not (bounds.min.is_integer() and bounds.max.is_integer()):
-            raise InvalidInput("indices are whole numbers", field=f"bbox.{name}")
-        if bounds.min != bounds.min or bounds.max != bounds.max:
-            raise InvalidInput("it must be a number", field=f"bbox.{name}")
-    whole = "i_minmax" in body.bbox
-    return {
-        name: {"min": int(one.min), "max": int(one.max)} if whole else {"min": one.min, "max": one.max}
-        for name, one in body.bbox.items()
-    }

@@ -69,10 +69,12 @@ def look_until(
     interest: FeedInterest,
     look: Callable[[], tuple[T, bool]],
     otherwise: Callable[[T, Watch], bytes] | None = None,
+    late_status: int = 200,
 ) -> T:
     """Return what `look` finds once it calls it news, or the wait is over.
 
-    `otherwise` gives the body when the wait ends first, on any thread; without it that is what the last look has found. Raises
+    `otherwise` gives the body when the wait ends first, on any thread; without it that is what the last look has found. Such an
+    answer has the status `late_status`, if the request was parked; a caller that gives one looks itself at what is returned. Raises
     ServiceUnavailable when as many wait as this process, or one caller, may have waiting.
     """
     while True:
@@ -81,7 +83,8 @@ def look_until(
             if is_news or watch is None or wait.is_over:
                 return found
             if _parks():
-                _park(wait, feed, watch, _as_it_is(found) if otherwise is None else partial(otherwise, found, watch))
+                late = _as_it_is(found) if otherwise is None else partial(otherwise, found, watch)
+                _park(wait, feed, watch, late, late_status)
             _block(feed, watch, wait.left_s)
 
 
@@ -106,12 +109,13 @@ def stream(rt: Runtime, feed: ChangeFeed, wanted: EventStream, content_type: str
     return head
 
 
-def _park(wait: Wait, feed: ChangeFeed, watch: Watch, otherwise: Callable[[], bytes]) -> None:
+def _park(wait: Wait, feed: ChangeFeed, watch: Watch, otherwise: Callable[[], bytes], status: int) -> None:
     """Let the request wait for this watch; never returns."""
     if wait.share is None:
         wait.share = _take()
     count = telemetry.count_later()
-    raise ParkedRequest(wait, feed, watch, _finished(Response(content_type="application/json")), otherwise, count)
+    head = Response(status=status, content_type="application/json")
+    raise ParkedRequest(wait, feed, watch, _finished(head), otherwise, count)
 
 
 def _as_it_is(found: object) -> Callable[[], bytes]:

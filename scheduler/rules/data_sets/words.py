@@ -10,11 +10,17 @@ BLOCK_MODEL: Final = "block-model"
 
 
 class DataSetWork(StrEnum):
-    """What a job does with a data set. All but a query make a new version, one after the other."""
+    """What a job does with a data set. All but queries and reports make a new version, one after the other."""
 
     CREATE = "create"
     UPDATE = "update"
     QUERY = "query"
+    REPORT = "report"
+
+    @property
+    def only_reads(self) -> bool:
+        """Whether it makes no version."""
+        return self in {DataSetWork.QUERY, DataSetWork.REPORT}
 
 
 VERSION: Final = "1.0"
@@ -22,5 +28,6 @@ TYPES: Final = {
     DataSetWork.CREATE: "blockmodel/create",
     DataSetWork.UPDATE: "blockmodel/update",
     DataSetWork.QUERY: "blockmodel/query",
+    DataSetWork.REPORT: "blockmodel/report",
 }
 """The built-in job types, by the work they do."""

@@ -80,7 +80,7 @@ _STATE = text("""
 _OPEN = text("""
     SELECT EXISTS (
         SELECT FROM data_set_jobs d JOIN jobs j ON j.id = d.job_id
-        WHERE d.data_set_id = :id AND d.work <> 'query' AND j.status NOT IN ('COMPLETED', 'FAILED', 'CANCELED')
+        WHERE d.data_set_id = :id AND d.work NOT IN ('query', 'report') AND j.status NOT IN ('COMPLETED', 'FAILED', 'CANCELED')
     )
 """)
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, text
 
 from scheduler.identifiers import DataSetId, FileId, ProjectId
 from scheduler.store import records
+from scheduler.store.data_sets import reports
 from scheduler.store.retention.preview import DueContent
 
 # One that a job has not done with waits for the next sweep. Whoever restores it has its row locked, and keeps it.
@@ -48,6 +49,7 @@ def take(tx: Connection, project_id: ProjectId, before: datetime) -> tuple[DataS
     found: int | None = tx.execute(_TAKE, {"project_id": project_id, "before": before}).scalar()
     if found is None:
         return None
+    reports.delete_all(tx, DataSetId(found))
     for statement in _DELETE:
         tx.execute(statement, {"id": found})
     freed = [FileId(one) for one in tx.execute(_FREE, {"id": found}).scalars()]

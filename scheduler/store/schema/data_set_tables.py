@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, Table, Text, UniqueConstraint, Uuid, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
 
 from scheduler.rules.data_sets.words import DataSetWork
 from scheduler.store.schema.columns import document, identity, moment, one_of, reference
@@ -88,3 +100,33 @@ data_set_files = Table(
     reference("data_set_id", "data_sets.id"),
 )
 Index("data_set_files_set", data_set_files.c.data_set_id)
+
+data_set_specifications = Table(
+    "data_set_specifications",
+    metadata,
+    identity(),
+    Column("uuid", Uuid, nullable=False, unique=True, server_default=text("gen_random_uuid()")),
+    reference("data_set_id", "data_sets.id"),
+    Column("name", Text, nullable=False),
+    Column("description", Text),
+    Column("autorun", Boolean, nullable=False),
+    Column("revision", Integer, nullable=False, server_default="0"),
+    document("asked"),
+    Column("created_by", BigInteger, nullable=False),
+    Column("created_by_name", Text, nullable=False),
+)
+Index("data_set_specifications_set", data_set_specifications.c.data_set_id, data_set_specifications.c.id)
+
+# What reports have told. The specification may change afterwards: what a result was made of stands beside it.
+data_set_reports = Table(
+    "data_set_reports",
+    metadata,
+    identity(),
+    Column("uuid", Uuid, nullable=False, unique=True),
+    reference("specification_id", "data_set_specifications.id"),
+    document("specification"),
+    Column("version", Integer, nullable=False),
+    document("told"),
+    moment("created", now=True),
+)
+Index("data_set_reports_specification", data_set_reports.c.specification_id, data_set_reports.c.id)
