@@ -11,6 +11,7 @@ from scheduler.pools.drivers.context import DriverContext
 from scheduler.pools.drivers.driver import DriverTrouble
 from scheduler.pools.drivers.registry import DriverRegistry, read
 from scheduler.runtime import Runtime
+from scheduler.servers import database_address
 from scheduler.store.admin import tokens as store
 from scheduler.store.nodes import pools
 
@@ -34,7 +35,7 @@ def _token_for(rt: Runtime, name: str) -> Path:
     path = _token_file(rt, name)
     try:
         tokens.ensure(
-            rt.db.url.render_as_string(hide_password=False),
+            database_address.words(rt.db.url),
             kind="node",
             role=None,
             project=None,

@@ -6,6 +6,7 @@ import ssl
 
 import kombu
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import create_engine
 
 from scheduler.errors import SetupError
@@ -55,6 +56,21 @@ def test_the_driver_gets_of_a_database_what_psql_would_get(text: str, arguments:
     url = database_address.read(text)
     _, given = create_engine(url).dialect.create_connect_args(url)
     assert {name: value for name, value in given.items() if name != "context"} == arguments
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://ann:p%40+s%20s@/ganger?host=/srv/my%20work/a+b/run&application_name=it%27s",
+        "postgresql://one:1,two:2/ganger",
+        "host=db port=5433 dbname=ganger",
+    ],
+)
+def test_an_address_in_words_is_the_same_address(text: str) -> None:
+    """As it happened: SQLAlchemy's own form has a plus for a space, and nobody was woken in a folder with one."""
+    assert conninfo_to_dict(database_address.words(database_address.read(text))) == conninfo_to_dict(text)
+    more = conninfo_to_dict(database_address.words(database_address.read(text), keepalives_idle="5"))
+    assert more["keepalives_idle"] == "5"
 
 
 @pytest.mark.parametrize("text", UNREADABLE_DATABASES)

@@ -15,6 +15,8 @@ from threading import Thread
 import psycopg
 from sqlalchemy import URL
 
+from scheduler.servers import database_address
+
 CHANNEL = "ganger"
 
 OF_JOBS = frozenset({"tick", "jobs"})
@@ -114,7 +116,4 @@ def listening(url: URL) -> Iterator[psycopg.Connection]:
 
 def conninfo(url: URL) -> str:
     """Return the URL as the driver itself takes it, with what finds out a server that has vanished."""
-    plain = url.set(drivername="postgresql").update_query_dict(
-        {k: str(v) for k, v in VANISHED.items() if k not in url.query}
-    )
-    return plain.render_as_string(hide_password=False)
+    return database_address.words(url, **{name: str(value) for name, value in VANISHED.items()})
