@@ -1,15 +1,16 @@
 """Submissions that a client sends once more because it never heard the answer, and that have no key to tell them by.
 
-Whoever has heard an answer asks for the job by its id. So a submission that comes again, letter for letter and from the same token,
-is the same one as long as nobody has asked for the first one's job, if it comes in the time in which clients try again: later than
-a program that means to submit two alike sends the second, and sooner than people do.
+Whoever has heard an answer asks for the job or the run by its id. So a submission that comes again, letter for letter and from the same
+token, is the same one as long as nobody has asked for what the first one made, if it comes in the time in which clients try again: later
+than a program that means to submit two alike sends the second, and sooner than people do. Where the client was seen to be gone before its
+answer was sent, the repeat may come at once.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from scheduler.identifiers import JobId
+from scheduler.identifiers import JobId, ProjectId
 from scheduler.runtime import Runtime
 from scheduler.store.lookup import repeats
 
@@ -19,7 +20,7 @@ SOONEST_S: Final = 3.0
 LATEST_S: Final = 30.0
 
 MARK: Final = "unanswered"
-"""The label of a job that nobody has asked for yet: what was submitted, and by whom, as a digest."""
+"""The label of a job or run that nobody has asked for yet: what was submitted, and by whom, as a digest."""
 
 
 def earlier(rt: Runtime, digest: str) -> JobId | None:
@@ -28,7 +29,19 @@ def earlier(rt: Runtime, digest: str) -> JobId | None:
         return repeats.find(tx, MARK, digest, least_s=SOONEST_S, most_s=LATEST_S)
 
 
-def asked_for(rt: Runtime, job_id: JobId) -> None:
-    """Note that somebody knows a job: what is submitted from now on is another one. Safe to repeat."""
+def earlier_run(rt: Runtime, project_id: ProjectId, digest: str) -> int | None:
+    """Return the run of a workflow that this submission has begun when it came before; None for a new one."""
     with rt.db.begin() as tx:
-        repeats.forget(tx, job_id, MARK)
+        return repeats.find_run(tx, project_id, MARK, digest, least_s=SOONEST_S, most_s=LATEST_S)
+
+
+def unheard(rt: Runtime, job_id: JobId | None = None, run_id: int | None = None) -> None:
+    """Note that whoever made a job or a run was gone before the answer was sent. Safe to repeat."""
+    with rt.db.begin() as tx:
+        repeats.lose(tx, job_id, run_id, MARK)
+
+
+def asked_for(rt: Runtime, job_id: JobId | None = None, run_id: int | None = None) -> None:
+    """Note that somebody knows a job or a run: what is submitted from now on is another one. Safe to repeat."""
+    with rt.db.begin() as tx:
+        repeats.forget(tx, job_id, run_id, MARK)

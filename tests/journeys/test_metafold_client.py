@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -369,6 +371,34 @@ def test_a_workflow_is_cancelled_while_it_runs_and_a_wait_ends_in_time(
     client.workflows.delete(left["id"])
     assert left["id"] not in [one["id"] for one in client.workflows.list()]
     assert not set(left["jobs"]) & {one["id"] for one in client.jobs.list()}
+
+
+def test_a_request_whose_client_was_gone_comes_again_at_once_and_makes_nothing_twice(
+    client: Remote, installation: Installation
+) -> None:
+    project = f"/projects/{client.project_id()}"
+    lost: list[tuple[str, dict[str, object]]] = [
+        (f"{project}/jobs", {"type": "test/sleep", "parameters": {"seconds": "0"}, "name": f"lost {client.version()}"}),
+        (f"{project}/workflows", {"definition": SLOW, "parameters": {"one.seconds": "0", "two.seconds": "0"}}),
+    ]
+    for address, body in lost:
+        known = {one["id"] for one in installation.api.get(address).json()}
+        content = json.dumps(body).encode()
+        with socket.create_connection((installation.api.base_url.host, installation.api.base_url.port or 80)) as gone:
+            head = (
+                f"POST {address} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                f"Authorization: {installation.api.headers['Authorization']}\r\nContent-Length: {len(content)}\r\n\r\n"
+            )
+            gone.sendall(head.encode() + content)
+
+        def fresh(address: str = address, known: set[str] = known) -> list[str]:
+            return [one["id"] for one in installation.api.get(address).json() if one["id"] not in known]
+
+        made = installation.until(fresh, "what was asked for to be there")
+        again = installation.api.post(address, json=body)
+        assert ([again.json()["id"]], fresh()) == (made, made)
+        assert installation.api.get(f"{address}/{made[0]}").status_code == 200
+        assert installation.api.post(address, json=body).json()["id"] not in made, "it was heard of, so this is another"
 
 
 def test_a_workflow_that_cannot_be_is_refused_with_every_fault_and_nothing_is_made(client: Remote) -> None:

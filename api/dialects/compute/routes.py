@@ -9,6 +9,7 @@ from uuid import UUID
 import orjson
 from flask import g, request
 
+from api.dialects import repeated
 from api.dialects.compute import address, view
 from api.dialects.compute.schema import TaskBody
 from api.http import api_runtime
@@ -40,12 +41,12 @@ TOGETHER = "parameters"
 def execute_task(call: ApiCall, org: str, topic: str, task: str, body: TaskBody) -> Answer[None]:
     """Submit a job of a task; its status is at the address in `Location`."""
     organization, name = address.organization(call, org), f"{topic}/{task}"
-    keys, digest = _keys(), _digest(call)
-    again = None if keys else repeats.earlier(call.rt, digest)
+    keys, digest = _keys(), repeated.digest(call)
+    again = None if digest is None else repeats.earlier(call.rt, digest)
     if again is not None:
         return _accepted(organization, name, again)
     inputs = _inputs(call, name, body.parameters)
-    labels = {address.SUBMITTED: str(organization)} | ({} if keys else {repeats.MARK: digest})
+    labels = {address.SUBMITTED: str(organization)} | ({} if digest is None else {repeats.MARK: digest})
     new = NewJob(type_name=name, inputs=inputs, labels=labels)
     try:
         made = submit.submit(
@@ -55,6 +56,7 @@ def execute_task(call: ApiCall, org: str, topic: str, task: str, body: TaskBody)
         if error.field == "job_type" and isinstance(error, InvalidInput):
             raise NotFound(f"there is no task {name}") from None
         raise renamed(error, {"inputs": "parameters"}) from None
+    repeated.note(call, digest, job_id=made.job_ids[0])
     return _accepted(organization, name, made.job_ids[0])
 
 
@@ -109,8 +111,3 @@ def _keys() -> list[IdempotencyKey]:
         raise InvalidInput("the Idempotency-Key is 1 to 128 printable characters", field="Idempotency-Key")
     digest = hashlib.sha256(orjson.dumps([request.path, g.body], option=orjson.OPT_SORT_KEYS)).digest()
     return [IdempotencyKey(key, digest, range(1))]
-
-
-def _digest(call: ApiCall) -> str:
-    """Return what tells this request from others: who sends it, to which task, with which parameters."""
-    return hashlib.sha256(orjson.dumps([call.caller.token_id, request.path, g.body])).hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Response, request
 
+from api.dialects import repeated
 from api.dialects.metafold import dates, new_job, replies, search, view
 from api.dialects.metafold.ids import number
 from api.dialects.metafold.schema import LinkedJob, MetafoldJob, MetafoldJobBody, MetafoldQuery
@@ -15,6 +16,7 @@ from scheduler.errors import InvalidInput
 from scheduler.identifiers import JobId
 from scheduler.identity import Role
 from scheduler.jobs import pin, submit
+from scheduler.lookup import repeats
 from scheduler.retention import deletions
 from scheduler.search import jobs, projects
 from scheduler.store.jobs.summaries import TABLE
@@ -35,8 +37,12 @@ def list_jobs(call: ApiCall, project: str, query: MetafoldQuery) -> Response:
 def run_job(call: ApiCall, project: str, body: MetafoldJobBody) -> Answer[LinkedJob]:
     """Make a job; the link of the answer tells when it has ended."""
     row = projects.one(call.rt, call.caller, project)
-    new = new_job.read(call, row, body)
-    made = submit.submit(call.rt, call.caller, new, api_runtime.of_this_app().forecaster.admission).job_ids[0]
+    digest = repeated.digest(call)
+    made = None if digest is None else repeats.earlier(call.rt, digest)
+    if made is None:
+        new = new_job.read(call, row, body, None if digest is None else {repeats.MARK: digest})
+        made = submit.submit(call.rt, call.caller, new, api_runtime.of_this_app().forecaster.admission).job_ids[0]
+        repeated.note(call, digest, job_id=made)
     link = public.url(f"/projects/{row.id}/jobs/{made}/status")
     return replies.one({**view.job(jobs.one(call.rt, row.id, made), dates.form()), "link": link}, 202)
 
@@ -45,7 +51,9 @@ def run_job(call: ApiCall, project: str, body: MetafoldJobBody) -> Answer[Linked
 def show_job(call: ApiCall, project: str, job: str) -> Answer[MetafoldJob]:
     """One job."""
     row = projects.one(call.rt, call.caller, project)
-    return replies.one(view.job(jobs.one(call.rt, row.id, JobId(number(job, "job"))), dates.form()))
+    found = jobs.one(call.rt, row.id, JobId(number(job, "job")))
+    repeats.asked_for(call.rt, job_id=found.job.id)
+    return replies.one(view.job(found, dates.form()))
 
 
 @routes.get("/projects/<project>/jobs/<job>/status", role=Role.VIEWER, any_query=True)

@@ -20,13 +20,13 @@ from scheduler.search import files, interfaces
 from scheduler.store.admin.project_summaries import ProjectSummary
 
 
-def read(call: ApiCall, project: ProjectSummary, body: MetafoldJobBody) -> Submission:
-    """Return the submission of one job. Raises InvalidInput that names the parameter at fault."""
+def read(call: ApiCall, project: ProjectSummary, body: MetafoldJobBody, labels: dict[str, str] | None) -> Submission:
+    """Return the submission of one job with these labels. Raises InvalidInput that names the parameter at fault."""
     interface = interfaces.of_type(call.rt, project.id, body.type)
     if interface is None:
         raise InvalidInput(f"there is no job type {body.type!r}", field="type")
     inputs = _inputs(call, project, interface, body)
-    new = NewJob(project=project.name, type_name=body.type, name=body.name, inputs=inputs)
+    new = NewJob(project=project.name, type_name=body.type, name=body.name, inputs=inputs, labels=labels)
     return Submission([new], keys())
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from flask import Response
 
+from api.dialects import repeated
 from api.dialects.metafold import dates, new_job, replies, search, values, view
 from api.dialects.metafold.ids import number
 from api.dialects.metafold.schema import MetafoldQuery, MetafoldWorkflow, MetafoldWorkflowBody
@@ -15,6 +16,8 @@ from api.http.routing import ApiCall, Routes
 from scheduler.documents import JsonValue
 from scheduler.errors import FaultList, InvalidInput
 from scheduler.identity import Role
+from scheduler.jobs.submit import IdempotencyKey
+from scheduler.lookup import repeats
 from scheduler.retention import deletions
 from scheduler.rules.job_type.interface import Interface
 from scheduler.runtime import Runtime
@@ -45,16 +48,11 @@ def list_workflows(call: ApiCall, project: str, query: MetafoldQuery) -> Respons
 def run_workflow(call: ApiCall, project: str, body: MetafoldWorkflowBody) -> Answer[MetafoldWorkflow]:
     """Make a workflow with all its jobs, or nothing; the link of the answer tells when it has ended."""
     row = projects.one(call.rt, call.caller, project)
-    keys = new_job.keys()
-    request = WorkflowRequest(
-        definition=body.definition,
-        project=row.name,
-        parameters=_parameters(call.rt, row, body),
-        assets=_assets(call.rt, row, body),
-        key=keys[0].key if keys else None,
-        digest=keys[0].digest if keys else b"",
-    )
-    made = running.run(call.rt, call.caller, request)
+    keys, digest = new_job.keys(), repeated.digest(call)
+    made = None if digest is None else repeats.earlier_run(call.rt, row.id, digest)
+    if made is None:
+        made = running.run(call.rt, call.caller, _request(call, row, body, keys, digest))
+        repeated.note(call, digest, run_id=made)
     link = public.url(f"/projects/{row.id}/workflows/{made}/status")
     linked: MetafoldWorkflow = {**view.workflow(workflows.one(call.rt, row.id, made), dates.form()), "link": link}
     return replies.one(linked, 202)
@@ -63,7 +61,9 @@ def run_workflow(call: ApiCall, project: str, body: MetafoldWorkflowBody) -> Ans
 @routes.get("/projects/<project>/workflows/<workflow>", role=Role.VIEWER, any_query=True)
 def show_workflow(call: ApiCall, project: str, workflow: str) -> Answer[MetafoldWorkflow]:
     """One workflow."""
-    return replies.one(view.workflow(_one(call, project, workflow), dates.form()))
+    row = _one(call, project, workflow)
+    repeats.asked_for(call.rt, run_id=row.id)
+    return replies.one(view.workflow(row, dates.form()))
 
 
 @routes.get("/projects/<project>/workflows/<workflow>/status", role=Role.VIEWER, any_query=True)
@@ -88,6 +88,24 @@ def delete_workflow(call: ApiCall, project: str, workflow: str) -> Answer[None]:
     row = _one(call, project, workflow)
     deletions.delete_workflow(call.rt, row.project_id, row.id, actor=call.caller.name)
     return Answer(None, 204)
+
+
+def _request(
+    call: ApiCall,
+    row: ProjectSummary,
+    body: MetafoldWorkflowBody,
+    keys: Sequence[IdempotencyKey],
+    digest: str | None,
+) -> WorkflowRequest:
+    return WorkflowRequest(
+        definition=body.definition,
+        project=row.name,
+        parameters=_parameters(call.rt, row, body),
+        assets=_assets(call.rt, row, body),
+        labels=None if digest is None else {repeats.MARK: digest},
+        key=keys[0].key if keys else None,
+        digest=keys[0].digest if keys else b"",
+    )
 
 
 def _one(call: ApiCall, project: str, workflow: str) -> WorkflowSummary:
