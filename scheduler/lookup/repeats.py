@@ -20,7 +20,7 @@ SOONEST_S: Final = 3.0
 LATEST_S: Final = 30.0
 
 MARK: Final = "unanswered"
-"""The label of a job or run that nobody has asked for yet: what was submitted, and by whom, as a digest."""
+"""The name of what marks a job or run that nobody has asked for yet: what was submitted, and by whom, as a digest."""
 
 
 def earlier(rt: Runtime, digest: str) -> JobId | None:

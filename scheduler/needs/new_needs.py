@@ -39,14 +39,17 @@ class NewNeed:
 class NewWire:
     """An input of a new job that it takes from what it needs: outputs, each of the need in that place of its `needs`.
 
-    `default` is what it is where the outputs are missing.
+    `default` is what it is where the outputs are missing. With `texts` a property becomes what the input takes: see
+    `scheduler.rules.workflow.texts`.
     """
 
     sources: tuple[tuple[int, str], ...]
     default: JsonValue = None
     has_default: bool = False
+    texts: bool = False
 
     def document(self) -> Document:
         """Return what is stored."""
         default: Document = {"default": self.default} if self.has_default else {}
-        return {"from": [[place, output] for place, output in self.sources], **default}
+        texts: Document = {"texts": True} if self.texts else {}
+        return {"from": [[place, output] for place, output in self.sources], **default, **texts}

@@ -73,6 +73,7 @@ def rerun(rt: Runtime, caller: Caller, workflow_id: int, asked: RerunRequest) ->
         type_revision_id=revision_id,
         borrowed=borrowed,
         rerun_of=workflow_id,
+        texts=bool(given.get("texts")),
         told=cast("Mapping[str, str]", given.get("told") or {}),
     )
     return running.run(rt, caller, request)

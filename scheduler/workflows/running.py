@@ -19,6 +19,8 @@ from scheduler.errors import Conflict, Forbidden, InvalidInput
 from scheduler.identifiers import JobId, ProjectId
 from scheduler.identity import Caller
 from scheduler.jobs import priorities, resolve, submit
+from scheduler.jobs.new_job import NewJob
+from scheduler.lookup import repeats
 from scheduler.rules.workflow.definition import MOST_JOBS
 from scheduler.rules.workflow.source import DefinitionFaults, DefinitionSource
 from scheduler.runtime import Runtime
@@ -59,6 +61,10 @@ class WorkflowRequest:
     borrowed: Mapping[str, BorrowedStep] = field(default_factory=dict)
     """Steps that an earlier run, `rerun_of`, has done."""
     rerun_of: int | None = None
+    texts: bool = False
+    """Whether properties that steps take of others become what their inputs take, texts or not."""
+    mark: str | None = None
+    """What is asked for, and by whom, as a digest, where a client may ask again without a key; see `scheduler.lookup.repeats`."""
     told: Mapping[str, str] = field(default_factory=dict)
     """Variables of all its jobs, such as the time of the schedule that it is run for; users cannot set them."""
 
@@ -178,6 +184,8 @@ def _checked(rt: Runtime, project_name: str, request: WorkflowRequest) -> tuple[
     )
     faults.raise_all()
     jobs = building.build(definition, ordered, interfaces, given, _common(project, request), request.borrowed)
+    if request.texts:
+        jobs = [replace(one, job=_with_texts(one.job)) for one in jobs]
     if len(jobs) > MOST_JOBS:
         raise InvalidInput(f"a workflow has at most {MOST_JOBS} jobs; this one has {len(jobs)}", field="definition")
     return project, CheckedWorkflow(source, definition, jobs, dict(given.inputs), text)
@@ -197,14 +205,22 @@ def _common(project: Project, request: WorkflowRequest) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value is not None}
 
 
+def _with_texts(job: NewJob) -> NewJob:
+    if not job.wiring:
+        return job
+    return replace(job, wiring={name: replace(wire, texts=True) for name, wire in job.wiring.items()})
+
+
 def _given(request: WorkflowRequest) -> Document:
-    """Return what a rerun of the run has to know beside its inputs."""
+    """Return what a rerun of the run has to know beside its inputs, and the mark of one that may be asked for again."""
     facts: Document = {
         "parameters": dict(request.parameters),
         "assets": cast("Document", dict(request.assets)),
         "priority": request.priority,
         "borrowed": [*request.borrowed],
         "told": dict(request.told),
+        "texts": request.texts or None,
+        repeats.MARK: request.mark,
     }
     return {name: value for name, value in facts.items() if value not in (None, {}, [])}
 

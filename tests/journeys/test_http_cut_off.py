@@ -1,7 +1,8 @@
-"""Bodies that end too early or come encoded: refused at a real server, and nothing of them is kept."""
+"""Bodies that end too early or come encoded, and clients that are gone before they are answered, at a real server."""
 
 import gzip
 import hashlib
+import json
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import pytest
 from api.up.embedded.servers import ServerSet
 from scheduler.identity import Role
 from tests.support import api as in_process
+from tests.support import waiting
 from tests.support.api_process import serving
 from tests.support.servers import Seeds, connect
 
@@ -166,3 +168,34 @@ def test_roles_stay_what_they_were(served: Served) -> None:
     served.api.a_token("reader", Role.VIEWER)
     headers = {"Content-Type": "application/octet-stream", "Content-Length": "3"}
     assert spoken(served, "/files/?file_name=a", headers, b"abc", "reader")[0] == 403
+
+
+LOST = """SELECT (SELECT count(*) FROM job_specs WHERE jsonb_exists(labels, 'unanswered.lost'))
+          + (SELECT count(*) FROM workflows WHERE jsonb_exists(given, 'unanswered.lost'))"""
+
+
+@pytest.mark.parametrize("kind", ["compute", "jobs", "workflows"])
+def test_what_a_client_asked_for_that_was_gone_is_not_made_twice_when_it_asks_again(served: Served, kind: str) -> None:
+    api, name = served.api, f"lost/{kind}"
+    api.a_type(name)
+    address, body = {
+        "compute": (f"/compute/orgs/{api.rt.settings.organization}/{name}", {"parameters": {}}),
+        "jobs": ("/projects/1/jobs", {"type": name}),
+        "workflows": ("/projects/1/workflows", {"definition": f"jobs: {{a: {{type: {name}}}}}"}),
+    }[kind]
+    content = json.dumps(body).encode()
+    count = "SELECT count(*) FROM jobs j JOIN job_types t ON t.id = j.job_type_id WHERE t.name = :name"
+
+    def ask() -> str:
+        head = {"Content-Type": "application/json", "Content-Length": str(len(content))}
+        status, told = spoken(served, address, head, content)
+        assert status in {202, 303}, told
+        return told.decode()
+
+    before = api.value(LOST)
+    with socket.create_connection(("127.0.0.1", int(served.url.rpartition(":")[2])), timeout=30) as gone:
+        head = f"Host: x\r\nAuthorization: Bearer {api.secrets['submitter']}\r\nContent-Type: application/json\r\nContent-Length: {len(content)}"
+        gone.sendall(f"POST {address} HTTP/1.1\r\n{head}\r\n\r\n".encode() + content)
+    waiting.eventually(lambda: api.value(LOST) > before)
+    ask()
+    assert api.value(count, name=name) == 1

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,37 +13,11 @@ from tests.support import metafold, tls_relay
 from tests.support.installation import Installation
 from tests.support.metafold import ClientError, Remote
 
-SMALL = {"cpus_required": 0.1, "mem_required": 16, "disk_out_const_required": 1, "max_tries": 1}
-COPY = {
-    "name": "test/copy",
-    "command": ["sh", "-c", 'cp "$1" "$2/copy-of-it.bin"; printf \'{"properties": {"said": "%s", "size": {"bytes": 3}}}\' "$3" > "$2/results.json"',
-                "sh", "${source}", "${job_output_dir}", "${message}"],
-    "interface": {
-        "input_data": [
-            {"name": "source", "type": "file"},
-            {"name": "message", "type": "property", "schema": {"type": "string"}, "default": "nothing"},
-            {"name": "times", "type": "property", "schema": {"type": "integer"}, "required": False},
-            {"name": "nested", "type": "property", "schema": {"type": "object"}, "required": False},
-        ],
-        "output_data": [
-            {"name": "copy", "type": "file", "glob": "*.bin"},
-            {"name": "said", "type": "property", "schema": {"type": "string"}},
-            {"name": "size", "type": "property", "schema": {"type": "object"}, "required": False},
-        ],
-    },
-}  # fmt: skip
-FAIL = {"name": "test/fail", "command": ["sh", "-c", "echo broken >&2; exit 3"]}
-SLEEP = {
-    "name": "test/sleep",
-    "command": ["sleep", "${seconds}"],
-    "interface": {"input_data": [{"name": "seconds", "type": "property", "schema": {"type": "number"}, "default": 60}]},
-}
-
 
 @pytest.fixture(scope="module")
 def types(installation: Installation) -> None:
-    for kind in (COPY, FAIL, SLEEP):
-        answer = installation.api.post("/job-types/", json={"version": "1.0", **SMALL, **kind})
+    for kind in (metafold.COPY, metafold.COUNT, metafold.FAIL, metafold.SLEEP):
+        answer = installation.api.post("/job-types/", json={"version": "1.0", **metafold.SMALL, **kind})
         assert answer.status_code == 201, answer.text
 
 
@@ -373,32 +345,20 @@ def test_a_workflow_is_cancelled_while_it_runs_and_a_wait_ends_in_time(
     assert not set(left["jobs"]) & {one["id"] for one in client.jobs.list()}
 
 
-def test_a_request_whose_client_was_gone_comes_again_at_once_and_makes_nothing_twice(
-    client: Remote, installation: Installation
-) -> None:
-    project = f"/projects/{client.project_id()}"
-    lost: list[tuple[str, dict[str, object]]] = [
-        (f"{project}/jobs", {"type": "test/sleep", "parameters": {"seconds": "0"}, "name": f"lost {client.version()}"}),
-        (f"{project}/workflows", {"definition": SLOW, "parameters": {"one.seconds": "0", "two.seconds": "0"}}),
-    ]
-    for address, body in lost:
-        known = {one["id"] for one in installation.api.get(address).json()}
-        content = json.dumps(body).encode()
-        with socket.create_connection((installation.api.base_url.host, installation.api.base_url.port or 80)) as gone:
-            head = (
-                f"POST {address} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-                f"Authorization: {installation.api.headers['Authorization']}\r\nContent-Length: {len(content)}\r\n\r\n"
-            )
-            gone.sendall(head.encode() + content)
+WIRED = """
+jobs:
+  made: {type: test/count}
+  text: {type: test/copy, assets: {source: made}, parameters: {message: {job: made, parameter: count}, times: {job: made, parameter: word}}}
+  json: {type: test/copy, assets: {source: made}, parameters: {message: {job: made, parameter: list}, nested: {job: made, parameter: told}}}
+"""
 
-        def fresh(address: str = address, known: set[str] = known) -> list[str]:
-            return [one["id"] for one in installation.api.get(address).json() if one["id"] not in known]
 
-        made = installation.until(fresh, "what was asked for to be there")
-        again = installation.api.post(address, json=body)
-        assert ([again.json()["id"]], fresh()) == (made, made)
-        assert installation.api.get(f"{address}/{made[0]}").status_code == 200
-        assert installation.api.post(address, json=body).json()["id"] not in made, "it was heard of, so this is another"
+def test_what_a_job_takes_of_another_is_a_text_on_the_way_whatever_their_types_say(client: Remote) -> None:
+    done = client.workflows.run(WIRED)
+    jobs = {one["name"]: one for one in map(client.jobs.get, done["jobs"])}
+    assert done["state"] == "success", [one["error"] for one in jobs.values()]
+    assert jobs["text"]["inputs"]["params"] == {"message": "3", "times": "12"}
+    assert jobs["json"]["inputs"]["params"] == {"message": "[1,null]", "nested": '{"deep":[true]}'}
 
 
 def test_a_workflow_that_cannot_be_is_refused_with_every_fault_and_nothing_is_made(client: Remote) -> None:

@@ -22,6 +22,47 @@ VERSIONS = ("0.13.0", "0.15.0")
 ROOT = Path(__file__).parents[1]
 
 
+SMALL = {"cpus_required": 0.1, "mem_required": 16, "disk_out_const_required": 1, "max_tries": 1}
+COPY = {
+    "name": "test/copy",
+    "command": ["sh", "-c", 'cp "$1" "$2/copy-of-it.bin"; printf \'{"properties": {"said": "%s", "size": {"bytes": 3}}}\' "$3" > "$2/results.json"',
+                "sh", "${source}", "${job_output_dir}", "${message}"],
+    "interface": {
+        "input_data": [
+            {"name": "source", "type": "file"},
+            {"name": "message", "type": "property", "schema": {"type": "string"}, "default": "nothing"},
+            {"name": "times", "type": "property", "schema": {"type": "integer"}, "required": False},
+            {"name": "nested", "type": "property", "schema": {"type": "object"}, "required": False},
+        ],
+        "output_data": [
+            {"name": "copy", "type": "file", "glob": "*.bin"},
+            {"name": "said", "type": "property", "schema": {"type": "string"}},
+            {"name": "size", "type": "property", "schema": {"type": "object"}, "required": False},
+        ],
+    },
+}  # fmt: skip
+FAIL = {"name": "test/fail", "command": ["sh", "-c", "echo broken >&2; exit 3"]}
+SLEEP = {
+    "name": "test/sleep",
+    "command": ["sleep", "${seconds}"],
+    "interface": {"input_data": [{"name": "seconds", "type": "property", "schema": {"type": "number"}, "default": 60}]},
+}
+COUNT = {
+    "name": "test/count",
+    "command": ["sh", "-c", """echo abc > "$1/a.txt"; cat > "$1/results.json" <<'END'
+{"properties": {"count": 3, "word": "12", "list": [1, null], "told": "{\\"deep\\": [true]}"}}
+END
+""", "sh", "${job_output_dir}"],
+    "interface": {
+        "output_data": [
+            {"name": "file", "type": "file", "glob": "*.txt"},
+            *({"name": name, "type": "property"} for name in ("count", "word", "list", "told")),
+        ],
+    },
+}  # fmt: skip
+"""Job types for it: one whose outputs are of every kind, one that fails, and one that takes its time."""
+
+
 class ClientError(Exception):
     """What the client raised: the name of the class, and its text."""
 

@@ -102,7 +102,8 @@ def _request(
         project=row.name,
         parameters=_parameters(call.rt, row, body),
         assets=_assets(call.rt, row, body),
-        labels=None if digest is None else {repeats.MARK: digest},
+        texts=True,
+        mark=digest,
         key=keys[0].key if keys else None,
         digest=keys[0].digest if keys else b"",
     )

@@ -9,6 +9,7 @@ from typing import cast
 
 from scheduler.documents import DataEntry, Document, JobResults, JsonValue
 from scheduler.rules.job_type.interface import MAX_ENTRIES, DeclaredInput, Interface, SchemaCheck
+from scheduler.rules.workflow import texts
 
 MOST_BYTES = 256 * 1024
 """Most JSON that all properties of one job have that it takes of others; larger data is a file."""
@@ -99,7 +100,11 @@ def _taken(
     if declared.type == "property":
         values = [value for parent, output in sources for there, value in [parent.value(output)] if there]
         if values:
-            return {"name": declared.name, "value": values[0] if len(sources) == 1 else values}
+            value: JsonValue = values[0] if len(sources) == 1 else values
+            return {
+                "name": declared.name,
+                "value": texts.value_for(declared.schema, value) if wire.get("texts") else value,
+            }
         return _absent(declared, wire)
     ids = [one for parent, output in sources for one in parent.files(output)]
     most = 1 if declared.type == "file" else MAX_ENTRIES

@@ -1,4 +1,7 @@
-"""Submissions that may come again: jobs and runs with a mark, a label that says what was asked for, until somebody looks at them."""
+"""Submissions that may come again: jobs and runs with a mark that says what was asked for, until somebody looks at them.
+
+The mark of a job is a label; that of a run stands beside what it was given.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from sqlalchemy import Connection, text
 from scheduler.identifiers import JobId, ProjectId
 
 _LOST = ".lost"
-"""What follows the name of a mark in the label of those whose client was gone before it was answered."""
+"""What follows the name of a mark in a second one, for those whose client was gone before it was answered."""
 
 _FIND = text("""
     SELECT j.id
@@ -24,8 +27,8 @@ _FIND = text("""
 _FIND_RUN = text("""
     SELECT w.id
     FROM workflows w
-    WHERE w.project_id = :project_id AND w.labels @> CAST(:label AS jsonb)
-      AND (w.created <= now() - make_interval(secs => :least) OR jsonb_exists(w.labels, :lost))
+    WHERE w.project_id = :project_id AND w.given @> CAST(:label AS jsonb)
+      AND (w.created <= now() - make_interval(secs => :least) OR jsonb_exists(w.given, :lost))
       AND w.created > now() - make_interval(secs => :most)
     ORDER BY w.id DESC
     LIMIT 1
@@ -35,15 +38,13 @@ _LOSE = text(
     "UPDATE job_specs SET labels = labels || CAST(:label AS jsonb) WHERE job_id = :id AND jsonb_exists(labels, :name)"
 )
 _LOSE_RUN = text(
-    "UPDATE workflows SET labels = labels || CAST(:label AS jsonb) WHERE id = :id AND jsonb_exists(labels, :name)"
+    "UPDATE workflows SET given = given || CAST(:label AS jsonb) WHERE id = :id AND jsonb_exists(given, :name)"
 )
 
 _FORGET = text("""
     UPDATE job_specs SET labels = NULLIF(labels - :name - :lost, '{}') WHERE job_id = :id AND jsonb_exists(labels, :name)
 """)
-_FORGET_RUN = text("""
-    UPDATE workflows SET labels = NULLIF(labels - :name - :lost, '{}') WHERE id = :id AND jsonb_exists(labels, :name)
-""")
+_FORGET_RUN = text("UPDATE workflows SET given = given - :name - :lost WHERE id = :id AND jsonb_exists(given, :name)")
 
 
 def find(tx: Connection, name: str, value: str, *, least_s: float, most_s: float) -> JobId | None:
