@@ -47,7 +47,7 @@ def words(url: URL, **more: str) -> str:
         **more,
         **{name: value if isinstance(value, str) else ",".join(value) for name, value in url.query.items()},
     }
-    return make_conninfo(**{name: value for name, value in named.items() if value is not None})
+    return make_conninfo(**{name: str(value) for name, value in named.items() if value is not None})
 
 
 def plain(text: str) -> str:
