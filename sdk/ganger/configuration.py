@@ -24,6 +24,12 @@ from ganger.errors import NotConfigured
 ADDRESS_FILE = "url"
 """In a state folder, while `ganger up` runs on it: the address of its API."""
 
+LOCK_FILE = "lock"
+"""In a state folder: the process of the `ganger up` that runs on it, or did last."""
+
+NOT_READY = "not ready yet"
+"""What is said of a `ganger up` that has begun to start, or to end."""
+
 ADMIN_TOKEN_FILE = Path("tokens", "admin")
 """In a state folder: the token that commands on this machine send (mode 0600)."""
 
@@ -153,9 +159,19 @@ def _token_for(url: str, state_dir: Path | None, profile: str | None) -> str | N
 def _in_state_dir(folder: Path, missed: list[str]) -> _Stored | None:
     url = _read(folder / ADDRESS_FILE)
     if url is None:
-        missed.append(f"`ganger up` is not running on {folder}")
+        missed.append(f"`ganger up` is {NOT_READY if _is_running(folder) else 'not running'} on {folder}")
         return None
     return _Stored(_normal(url), lambda: _token_in(folder / ADMIN_TOKEN_FILE))
+
+
+def _is_running(folder: Path) -> bool:
+    """Return whether a `ganger up` is at work on a folder; it says where its API is only once that answers."""
+    try:
+        holder = int((folder / LOCK_FILE).read_text(encoding="ascii"))
+        words = Path("/proc", str(holder), "cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):  # nobody ever was, or it is not for us to see
+        return False
+    return b"up" in words  # a process of that number may be another one by now
 
 
 def _in_profile(name: str | None, missed: list[str]) -> _Stored | None:

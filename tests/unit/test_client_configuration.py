@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -109,6 +111,26 @@ def test_nothing_at_all_names_every_place_that_was_looked_at(home: Path) -> None
     assert "GANGER_URL is not set" in told
     assert f"no profile 'default' in {home}/config/ganger/config.toml" in told
     assert f"`ganger up` is not running on {home}/state" in told
+
+
+def test_an_installation_that_is_still_starting_is_not_called_stopped(home: Path) -> None:
+    lock = home / "state" / "lock"
+    lock.parent.mkdir()
+    program = [sys.executable, "-c", "print(flush=True); input()", "up"]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as beginning:
+        assert beginning.stdin is not None
+        assert beginning.stdout is not None
+        beginning.stdout.readline()
+        for holder, said in (
+            (beginning.pid, "not ready yet"),
+            (os.getpid(), "not running"),
+            ("", "not running"),
+            ("9" * 30, "not running"),
+        ):
+            lock.write_text(f"{holder}\n")
+            with pytest.raises(NotConfigured, match=f"`ganger up` is {said} on "):
+                Client()
+        beginning.stdin.close()
 
 
 @pytest.mark.parametrize(

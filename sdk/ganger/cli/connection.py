@@ -83,9 +83,10 @@ class Connection:
         except NotConfigured as error:
             if not error.missed:
                 raise
+            first = "Wait for it" if configuration.NOT_READY in error.missed[-1] else "Start it"
             raise NotConfigured(
                 f"no API is known: {', '.join(error.missed)}. "
-                "Start it, or say where the API is: --url or GANGER_API_URL (and --token or GANGER_TOKEN)"
+                f"{first}, or say where the API is: --url or GANGER_API_URL (and --token or GANGER_TOKEN)"
             ) from None
 
 
