@@ -39,7 +39,7 @@ QUICK = {"idle_s": 1, "shrink_pause_s": 0, "target_wait_s": 5, "start_s": 2}
 
 @pytest.fixture(scope="module")
 def up() -> Iterator[Installation]:
-    with state_folder() as root:
+    with state_folder(spaced=True) as root:
         made = Installation(root, cpus=2, GANGER_SCALING_S="0.25").start()
         yield made
         assert made.stop() == 0

@@ -60,7 +60,7 @@ print(read, sorted(found))
 
 @pytest.fixture(scope="module")
 def here() -> Iterator[Installation]:
-    with state_folder() as root:
+    with state_folder(spaced=True) as root:
         made = Installation(root, GANGER_TEST_CANARY=PLANTED).start()
         yield made
         if made.process is not None and made.process.poll() is None:

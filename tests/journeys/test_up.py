@@ -19,14 +19,14 @@ from tests.support.servers import state_folder
 
 @pytest.fixture
 def root() -> Iterator[Path]:
-    with state_folder() as path:
+    with state_folder(spaced=True) as path:
         yield path
 
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Installation]:
     """One for all tests: each leaves it running, or stopped in an orderly way, as `ganger up` itself must bear."""
-    with state_folder() as root:
+    with state_folder(spaced=True) as root:
         made = Installation(root)
         yield made
         if is_up(made):

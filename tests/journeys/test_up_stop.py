@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ POOL_NODES = 3
 
 @pytest.fixture
 def up() -> Iterator[Installation]:
-    with state_folder() as root:
+    with state_folder(spaced=True) as root:
         made = Installation(root, cpus=2, GANGER_SCALING_S="0.25").start()
         yield made
         if made.process is not None and made.process.poll() is None:
@@ -33,7 +34,7 @@ def test_the_nodes_of_a_scaled_pool_hand_back_and_leave_with_all_the_others(
     change(up, "default", size=1 + POOL_NODES)
     ready(up, "default", 1 + POOL_NODES)
     goes_on = up.root / "goes-on"
-    script = f"test -e {goes_on} || exec sleep 300"
+    script = f"test -e {shlex.quote(str(goes_on))} || exec sleep 300"
     ids = submit(up, "default", 14, "sh", "-c", script, cpus_required=0.5, max_tries=1)
     up.until(lambda: statuses(up, ids)["RUNNING"] == 4 + 2 * POOL_NODES or None, "all nodes to be full")
     started = count_of(up, "pool.start")

@@ -49,7 +49,7 @@ def bucket(store: dict[str, str]) -> Any:
 
 @pytest.fixture(scope="module")
 def here(store: dict[str, Any], bucket: Any) -> Iterator[Installation]:
-    with state_folder() as root:
+    with state_folder(spaced=True) as root:
         made = Installation(root, GANGER_WEB_NETWORKS="127.0.0.0/8", **store).start()
         yield made
         if made.process is not None and made.process.poll() is None:

@@ -79,11 +79,14 @@ def broker_url(servers: ServerSet) -> str:
 class state_folder:  # noqa: N801 - used as a function in a with statement
     """A new folder that the servers' account can enter (pytest's own cannot be, as root), removed at the end.
 
-    Its name has a space, as many a user's has.
+    `spaced` gives its name a space, as many a user's has.
     """
 
+    def __init__(self, *, spaced: bool = False) -> None:
+        self._prefix = "ganger test-" if spaced else "ganger-test-"
+
     def __enter__(self) -> Path:
-        self.path = Path(tempfile.mkdtemp(prefix="ganger test-"))
+        self.path = Path(tempfile.mkdtemp(prefix=self._prefix))
         self.path.chmod(0o711)
         return self.path
 
