@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeVar
+
+W = TypeVar("W")
 
 MOST_FAULTS = 100
-"""Most faults that one error tells; how many more there are stands in its sentence."""
+"""Most faults that one error tells, and that a request is searched for; how many more there are stands in its sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +27,17 @@ class Fault:
 class GangerError(Exception):
     """A request of a client cannot be fulfilled; str() is the sentence to show.
 
-    `faults` has all that is wrong where that is more than one thing; `field` is that of the first.
+    `faults` has all that is wrong where that is more than one thing, but for those that are only counted, `more`; `field` is that of
+    the first.
     """
 
     kind: ClassVar[str] = "error"
 
-    def __init__(self, sentence: str, *, field: str | None = None, faults: Sequence[Fault] = ()) -> None:
+    def __init__(self, sentence: str, *, field: str | None = None, faults: Sequence[Fault] = (), more: int = 0) -> None:
         super().__init__(sentence)
         self.field = field
         self.faults = tuple(faults[:MOST_FAULTS]) or (Fault(field, sentence),)
+        self.more = more + max(0, len(faults) - MOST_FAULTS)
 
 
 class InvalidInput(GangerError):
@@ -108,21 +112,26 @@ class SetupError(GangerError):
     kind = "setup"
 
 
-def together(errors: Sequence[GangerError]) -> GangerError:
-    """Return one error that tells the faults of all of these; of their class where they have the same, else InvalidInput."""
+def together(errors: Sequence[GangerError], *, more: int = 0) -> GangerError:
+    """Return one error that tells the faults of all of these; of their class where they have the same, else InvalidInput.
+
+    `more` is how many faults there are beside these.
+    """
     first = errors[0]
-    if len(errors) == 1:
+    if len(errors) == 1 and not more:
         return first
+    more += sum(error.more for error in errors)
     faults = [fault for error in errors for fault in error.faults]
     same = all(type(error) is type(first) for error in errors)
-    return (type(first) if same else InvalidInput)(in_words(faults), field=faults[0].field, faults=faults)
+    sentence = in_words(faults, more=more)
+    return (type(first) if same else InvalidInput)(sentence, field=faults[0].field, faults=faults, more=more)
 
 
 def renamed(error: GangerError, names: Mapping[str, str]) -> GangerError:
     """Return an error with these fields, and parts of them, under other names: those of the client that wrote them."""
     faults = [Fault(_renamed(fault.field, names), fault.sentence) for fault in error.faults]
-    sentence = str(error) if len(faults) == 1 else in_words(faults)
-    return type(error)(sentence, field=faults[0].field, faults=faults)
+    sentence = str(error) if len(faults) == 1 else in_words(faults, more=error.more)
+    return type(error)(sentence, field=faults[0].field, faults=faults, more=error.more)
 
 
 def _renamed(field: str | None, names: Mapping[str, str]) -> str | None:
@@ -143,28 +152,66 @@ def _told(fault: Fault) -> str:
     return fault.sentence if fault.field is None else f"{fault.field}: {fault.sentence}"
 
 
-class FaultList:
-    """Collects what is wrong with a request, so that all of it is told at once."""
+class FaultRoom:
+    """How many more faults of one request are kept: lists of faults that belong together share it."""
 
-    def __init__(self) -> None:
+    def __init__(self, left: int = MOST_FAULTS) -> None:
+        self.left = left
+
+
+class FaultList:
+    """Collects what is wrong with a request, so that all of it is told at once; what there is no room for is only counted.
+
+    A request of some megabytes can have a million faults, and nobody reads them.
+    """
+
+    def __init__(self, room: FaultRoom | None = None) -> None:
+        self._room = FaultRoom() if room is None else room
         self._found: list[GangerError] = []
+        self._more = 0
 
     def __bool__(self) -> bool:
+        return bool(self._found or self._more)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether any of what was noted is told."""
         return bool(self._found)
+
+    @property
+    def count(self) -> int:
+        """How many faults were noted."""
+        return self._more + sum(len(error.faults) + error.more for error in self._found)
 
     def add(self, error: GangerError) -> None:
         """Note one error."""
+        if self._room.left <= 0:
+            self._more += len(error.faults) + error.more
+            return
+        self._room.left -= len(error.faults)
         self._found.append(error)
 
     def note(self, sentence: str, *, field: str | None) -> None:
         """Note something that is invalid."""
-        self._found.append(InvalidInput(sentence, field=field))
+        self.add(InvalidInput(sentence, field=field))
+
+    def first(self, wrong: Sequence[W]) -> Sequence[W]:
+        """Return the first of many things that are wrong, as many as there is room for; the others count as noted."""
+        told = wrong[: max(0, self._room.left)]
+        self._more += len(wrong) - len(told)
+        return told
+
+    def count_more(self, number: int) -> None:
+        """Note so many things that are wrong, of which nothing else is told."""
+        self._more += number
 
     def together(self) -> GangerError:
         """Return one error with all that was noted; there must be something."""
-        return together(self._found)
+        if not self._found:
+            return InvalidInput(f"there are {self._more} more faults, after {MOST_FAULTS} that are told")
+        return together(self._found, more=self._more)
 
     def raise_all(self) -> None:
         """Raise one error with all that was noted; nothing where that is none."""
-        if self._found:
+        if self:
             raise self.together()

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias, get_type_hints
 
 from flask import g
 from pydantic import BaseModel, ValidationError
 
-from api.http import auth
+from api.http import auth, strict_json
 from api.http.answers import Answer
 from api.http.app import NOUNS
 from api.http.problems import invalid
 from api.http.routing import ApiCall, Handler, Route, list_fields
 from api.ui.pages import PageRequest
 from scheduler.documents import JsonValue
+from scheduler.errors import InvalidInput
 
 _ROUTES: Mapping[Handler, Route] = {route.handler: route for noun in NOUNS for route in noun.routes.all}
 
@@ -32,17 +34,20 @@ def ask(
 ) -> Any:  # noqa: ANN401 - the documents of all routes; templates read them as they come
     """Return what a route answers to this caller: its body. `query` has texts, lists of them for what may be repeated.
 
-    With `paged` it is the one list of the page that the cursor in its address belongs to. Raises what the route raises, Forbidden for a role that does not reach, and InvalidInput for a query or body that is none.
+    With `paged` it is the one list of the page that the cursor in its address belongs to. Raises what the route raises, Forbidden for a role that does not reach, and InvalidInput for a query or body that is none: what comes from forms and
+    addresses is looked at as if it had come as JSON.
     """
     route = _ROUTES[handler]
     auth.permit(page.caller, route.role)
     hints = get_type_hints(handler)
     arguments = dict(path)
+    for one in _words([*path.values(), *(query or {}).values()]):
+        strict_json.check_text(one)
     if (model := hints.get("query")) is not None:
         arguments["query"] = _checked(model, _texts(query or {}, list_fields(model)))
     if (model := hints.get("body")) is not None:
-        g.body = body
-        arguments["body"] = _checked(model, body)
+        g.body = _strict(body)
+        arguments["body"] = _checked(model, g.body)
     g.without_cursor = not paged
     result = handler(ApiCall(page.rt, page.caller), **arguments)
     return result.body if isinstance(result, Answer) else result
@@ -55,6 +60,23 @@ def _texts(query: Asked, lists: frozenset[str]) -> dict[str, object]:
         name: list(value) if isinstance(value, list | tuple) else [value] if name in lists else value
         for name, value in given.items()
     }
+
+
+def _words(values: Iterable[object]) -> Iterator[str]:
+    for value in values:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _words(value)
+
+
+def _strict(body: JsonValue) -> JsonValue:
+    """Return a body as the API reads it. Raises InvalidInput for what JSON cannot hold, is too deep, or is too large a number."""
+    try:
+        written = json.dumps(body)
+    except (ValueError, RecursionError):
+        raise InvalidInput("this is too deep, or has too large a number") from None
+    return strict_json.loads(written.encode())
 
 
 def _checked(model: type[BaseModel], value: object) -> BaseModel:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from api.http import strict_json
 from scheduler.errors import Fault, InvalidInput, in_words
 
 PREFIX = "in."
@@ -86,6 +88,13 @@ def body(form: Mapping[str, str], interface: Mapping[str, Any] | None) -> dict[s
     return made
 
 
+def whole(text: str) -> int | str:
+    """Return the number that a text writes in plain digits; anything else as it stands, for the API to say what is wrong with it."""
+    return int(text) if _WHOLE.fullmatch(text) else text
+
+
+_WHOLE = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+
 _NUMBERS: Mapping[str, type] = {
     "priority": int, "timeout": int, "max_tries": int, "cpus_required": float, "mem_required": float, "disk_out_required": float,
 }  # fmt: skip
@@ -124,7 +133,7 @@ def _inputs(form: Mapping[str, str], interface: Mapping[str, Any], faults: list[
         elif text:
             try:
                 found[name] = _value(field, text)
-            except (ValueError, RecursionError) as error:
+            except (ValueError, ArithmeticError, InvalidInput) as error:
                 faults.append(Fault(PREFIX + name, str(error)[:200] or "that is no value of this kind"))
         elif one["required"] and one.get("default") is None:
             faults.append(Fault(PREFIX + name, "it is required"))
@@ -157,7 +166,7 @@ _READERS: Mapping[str, Callable[[InputField, str], Any]] = {
     "number": _read_number,
     "list": _read_list,
     "select": lambda field, text: next((one for one in field.schema["enum"] if str(one) == text), text),
-    "json": lambda _, text: json.loads(text),
+    "json": lambda _, text: strict_json.loads(text.encode()),
 }
 
 

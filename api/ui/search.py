@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from api.ui import forms
 from scheduler.errors import InvalidInput
 from scheduler.rules.lifecycle.moves import JobStatus
 
@@ -24,7 +25,7 @@ WORDS: Mapping[str, str] = {
 """The words before a colon, and the parameters of the API's list that they stand for."""
 
 _TOKEN = re.compile(r'(-?)(?:([a-z]+)([:<>]))?("(?:[^"\\]|\\.)*"|[^\s"]+)')
-_AGO = re.compile(r"(\d{1,6})(s|min|m|h|d|w)\Z")
+_AGO = re.compile(r"([0-9]{1,6})(s|min|m|h|d|w)\Z")
 _UNITS = {"s": "PT{}S", "min": "PT{}M", "m": "PT{}M", "h": "PT{}H", "d": "P{}D", "w": "P{}D"}
 
 
@@ -58,14 +59,14 @@ def parse(text: str) -> JobSearch:
         _add(made, key, sign, _unquoted(value), excluded=bool(minus), whole=token[0])
         rest = (text[: token.start()].rstrip() + " " + text[token.end() :].lstrip()).strip()
         made.words.append(SearchWord(token[0], rest))
-    if len(found) == 1 and found[0][2] is None and found[0][4].isdigit():
-        made.number = int(found[0][4])
+    if len(found) == 1 and found[0][2] is None and isinstance(number := forms.whole(found[0][4]), int):
+        made.number = number
     return made
 
 
 def _add(made: JobSearch, key: str | None, sign: str | None, value: str, *, excluded: bool, whole: str) -> None:
     if key is None:
-        name, values = ("job_id", [value]) if value.isdigit() else ("text", [value])
+        name, values = ("job_id", [value]) if isinstance(forms.whole(value), int) else ("text", [value])
     elif key not in WORDS:
         raise InvalidInput(f"{whole[:60]!r}: {key!r} is no word of the search; these are {', '.join(WORDS)}", field="q")
     elif sign in {"<", ">"} or key in {"created", "changed"}:

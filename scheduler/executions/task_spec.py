@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from scheduler import wire
 from scheduler.admin import secrets
-from scheduler.documents import DataEntry, JobDataDocument
+from scheduler.documents import DataEntry
 from scheduler.files import storage
 from scheduler.identifiers import Attempt, JobId
 from scheduler.keyring import Keyring
@@ -56,7 +56,7 @@ def _spec(
         amounts=wire.Amounts(cpus=row.cpus, mem=row.mem, disk=row.disk, custom=row.custom or {}),
         commands=_commands(definition),
         environment={**definition.environment, **_place_in_gang(row, gangs)},
-        inputs=_inputs(definition, row.data, files, settings),
+        inputs=_inputs(definition, row, files, settings),
         outputs=[
             wire.OutputSpec(name=o.name, type=o.type, required=o.required, media_type=o.media_type, glob=o.glob)
             for o in definition.interface.outputs
@@ -117,16 +117,17 @@ def _listed(argv: tuple[str, ...] | None) -> list[str] | None:
 
 
 def _inputs(
-    definition: Definition, data: JobDataDocument, files: Mapping[int, StoredFile], settings: Settings
+    definition: Definition, row: TaskSpecRow, files: Mapping[int, StoredFile], settings: Settings
 ) -> list[wire.InputSpec]:
-    given = {entry["name"]: entry for entry in data.get("input_data", ())}
+    given = {entry["name"]: entry for entry in row.data.get("input_data", ())}
+    own = {file_id: file for file_id, file in files.items() if file.project == row.project}
     return [
         wire.InputSpec(
             name=declared.name,
             type=declared.type,
             value=given[declared.name].get("value"),
             files=_apart(
-                [_file(files[file_id], settings) for file_id in _file_ids(given[declared.name]) if file_id in files]
+                [_file(own[file_id], settings) for file_id in _file_ids(given[declared.name]) if file_id in own]
             ),
         )
         for declared in definition.interface.inputs

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from sqlalchemy import Connection
 
-from scheduler.errors import Fault, FaultList, GangerError, in_words, together
+from scheduler.errors import Fault, FaultList, FaultRoom, GangerError, in_words, together
 from scheduler.identifiers import ProjectId
 from scheduler.jobs.new_job import NewJob
 from scheduler.rules.job_type import definition as definitions
@@ -17,15 +17,16 @@ from scheduler.store.admin import errors as known_errors
 class EntryError(Exception):
     """The faults of entries of a batch, by the numbers of the entries."""
 
-    def __init__(self, errors: Mapping[int, GangerError]) -> None:
+    def __init__(self, errors: Mapping[int, GangerError], more: int = 0) -> None:
         super().__init__("; ".join(str(error) for error in list(errors.values())[:3]))
-        self.errors = errors
+        self.errors, self.more = errors, more
 
     def named(self, numbers: Sequence[int] | None) -> GangerError:
         """Return the error for the client: by the entries' places in the request, or as it is when there is only one."""
         if numbers is None:
             return next(iter(self.errors.values()))
-        return together([_placed(numbers[number], error) for number, error in sorted(self.errors.items())])
+        placed = [_placed(numbers[number], error) for number, error in sorted(self.errors.items())]
+        return together(placed, more=self.more)
 
 
 class EntryFaults:
@@ -33,10 +34,13 @@ class EntryFaults:
 
     def __init__(self) -> None:
         self._found: dict[int, FaultList] = {}
+        self._room, self._others = FaultRoom(), FaultList(FaultRoom(0))
 
     def of(self, number: int) -> FaultList:
-        """Return the faults of one entry, to add to."""
-        return self._found.setdefault(number, FaultList())
+        """Return the faults of one entry, to add to. All entries together have room for as many as one error tells."""
+        if number in self._found:
+            return self._found[number]
+        return self._found.setdefault(number, FaultList(self._room)) if self._room.left > 0 else self._others
 
     def add(self, number: int, error: GangerError) -> None:
         """Note an error of one entry."""
@@ -44,14 +48,9 @@ class EntryFaults:
 
     def raise_all(self) -> None:
         """Raise EntryError if anything was noted."""
-        errors = dict(self._errors())
+        errors = {number: faults.together() for number, faults in self._found.items() if faults}
         if errors:
-            raise EntryError(errors)
-
-    def _errors(self) -> Iterator[tuple[int, GangerError]]:
-        for number, faults in self._found.items():
-            if faults:
-                yield number, faults.together()
+            raise EntryError(errors, self._others.count)
 
 
 def note_retry_on(tx: Connection, project_id: ProjectId, new: Mapping[int, NewJob], faults: EntryFaults) -> None:
@@ -66,5 +65,5 @@ def _placed(place: int, error: GangerError) -> GangerError:
     faults = [
         Fault(f"[{place}].{fault.field}" if fault.field else f"[{place}]", fault.sentence) for fault in error.faults
     ]
-    sentence = f"entry {place}: {error}" if len(faults) == 1 else in_words(faults)
-    return type(error)(sentence, field=faults[0].field, faults=faults)
+    sentence = f"entry {place}: {error}" if len(faults) == 1 else in_words(faults, more=error.more)
+    return type(error)(sentence, field=faults[0].field, faults=faults, more=error.more)

@@ -204,14 +204,17 @@ def create(tx: Connection, rt: Runtime, caller: Caller, submission: Submission) 
 
 def _needs(submission: Submission, fresh: Sequence[int]) -> BatchNeeds:
     """Return the needs of the jobs of a submission; raises InvalidInput with all that is wrong with any of them."""
-    wanted = batch.read(submission.jobs)
-    _refuse({number: faults for number, faults in wanted.faults.items() if number in set(fresh)}, submission)
+    wanted, own = batch.read(submission.jobs), set(fresh)
+    _refuse({number: faults for number, faults in wanted.faults.items() if number in own}, submission)
     return wanted
 
 
 def _refuse(found: Mapping[int, FaultList], submission: Submission) -> None:
     if found:
-        error = EntryError({number: faults.together() for number, faults in found.items()})
+        told = {number: faults.together() for number, faults in found.items() if faults.is_told}
+        others = sum(faults.count for number, faults in found.items() if number not in told)
+        first = next(iter(found))
+        error = EntryError(told, others) if told else EntryError({first: found[first].together()}, others)
         raise error.named(range(len(submission.jobs)) if submission.many else None) from None
 
 

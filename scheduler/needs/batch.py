@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from scheduler.documents import Document
-from scheduler.errors import FaultList
+from scheduler.errors import FaultList, FaultRoom
 from scheduler.needs.new_needs import NewNeed, NewWire
 from scheduler.rules.lifecycle.needs import MOST_EDGES, MOST_WRITTEN_OUT, NeedKind
 
@@ -80,10 +80,11 @@ class BatchNeeds:
     still_open: set[str] = field(default_factory=set)
     levels: dict[int, int] = field(default_factory=dict)
     faults: dict[int, FaultList] = field(default_factory=dict)
+    room: FaultRoom = field(default_factory=FaultRoom)
 
     def of(self, number: int) -> FaultList:
         """Return the faults of one job, to add to."""
-        return self.faults.setdefault(number, FaultList())
+        return self.faults.setdefault(number, FaultList(self.room))
 
     def mark(self, number: int, kind: NeedKind) -> None:
         """Note that another job waits for the end of this one, or already for its start."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from scheduler.errors import FaultList
+from scheduler.errors import FaultList, FaultRoom
 from scheduler.identifiers import JobId, RevisionId
 from scheduler.needs.batch import AskedJob
 from scheduler.rules.job_type import definition as definitions
@@ -37,12 +37,13 @@ def misfits(
     documents = job_types.definitions(tx, sorted(wanted))
     known = {revision: definitions.read(document).interface for revision, document in documents.items()}
     found: dict[int, FaultList] = {}
+    room = FaultRoom()
     for number, job_id, revision in wired:
         for name, wire in (batch[number].wiring or {}).items():
             sources = [(parents.get((job_id, place)), output) for place, output in wire.sources]
             sentence = _wrong(name, known[revision], sources, known)
             if sentence is not None:
-                found.setdefault(number, FaultList()).note(sentence, field=f"inputs.{name}")
+                found.setdefault(number, FaultList(room)).note(sentence, field=f"inputs.{name}")
     return found
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
-from scheduler.errors import FaultList, NotFound
+from scheduler.errors import FaultList, FaultRoom, NotFound
 from scheduler.identifiers import JobId, ProjectId
 from scheduler.needs.batch import BatchNeeds, EarlierEntry, ReadNeed
 from scheduler.rules.lifecycle.needs import NeedKind
@@ -24,9 +24,10 @@ class _Known:
     members: Mapping[tuple[int, int], JobId]
     levels: dict[int, int] = field(default_factory=dict)
     faults: dict[int, FaultList] = field(default_factory=dict)
+    room: FaultRoom = field(default_factory=FaultRoom)
 
     def note(self, number: int, sentence: str, where: str) -> None:
-        self.faults.setdefault(number, FaultList()).add(NotFound(sentence, field=where))
+        self.faults.setdefault(number, FaultList(self.room)).add(NotFound(sentence, field=where))
 
 
 def write(

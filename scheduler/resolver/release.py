@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from sqlalchemy import Connection
 
-from scheduler.documents import DataEntry, JobDataDocument
+from scheduler.documents import DataEntry, JobDataDocument, JsonValue
 from scheduler.identifiers import ErrorId, JobId, ProjectId
 from scheduler.jobs.json_schema import SchemaBudget
 from scheduler.resolver import expansion, reusing
@@ -24,6 +25,7 @@ from scheduler.store.needs import plans
 from scheduler.store.needs.plans import ReleasedJob, SuppliedAmounts
 
 MIB = 1024 * 1024
+_DELETED = "file {}, which it takes of another job, is deleted"
 
 
 @dataclass(slots=True)
@@ -89,12 +91,21 @@ def _expand(
     tx: Connection, job: ReleasedJob, parents: Mapping[int, Sequence[ParentResults]], found: SuppliedJobs
 ) -> None:
     values = expansion.values_of(job, parents)
+    if isinstance(values, list) and (job.expansion or {}).get("is_file"):
+        values = _there(tx, job.project_id, values)
     if isinstance(values, str):
         found.missing[job.job_id] = values
     elif expansion.expand(tx, job, values):
         found.expanded.add(job.job_id)
     else:
         found.skipped.add(job.job_id)
+
+
+def _there(tx: Connection, project_id: ProjectId, files: list[JsonValue]) -> list[JsonValue] | str:
+    """Return the files if all of them are there and of the project, which only their node says so far; else the sentence for one that is not."""
+    wanted = cast("set[int]", set(files))
+    gone = sorted(wanted - submissions.files(tx, project_id, sorted(wanted)).keys()) if wanted else []
+    return _DELETED.format(gone[0]) if gone else files
 
 
 def _parents(tx: Connection, ids: Sequence[JobId]) -> dict[JobId, dict[int, list[ParentResults]]]:
@@ -131,7 +142,7 @@ def _write(
     for job, definition, given in taken:
         gone = sorted(given.files - sizes.keys())
         if gone:
-            found.missing[job.job_id] = f"file {gone[0]}, which it takes of another job, is deleted"
+            found.missing[job.job_id] = _DELETED.format(gone[0])
             continue
         data[job.job_id] = _merged(job.data, given.entries)
         if given.files:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
 from flask import request
 from werkzeug.utils import redirect
 
-from api.http import api_runtime
+from api.http import api_runtime, strict_json
 from api.http.bulk import routes as bulk
 from api.http.jobs import done
 from api.http.jobs import routes as jobs
-from api.ui import feed
+from api.ui import feed, forms
 from api.ui.pages import PageAnswer, PageRequest, Pages
 from scheduler.errors import InvalidInput, NotFound
 from scheduler.jobs import bulk as operations
@@ -41,7 +40,7 @@ def act_on_job(page: PageRequest, job_id: int, act: str) -> PageAnswer:
     if reason := request.form.get("reason", "").strip():
         body["reason"] = reason
     if act == "requeue" and (priority := request.form.get("priority", "").strip()):
-        body["priority"] = int(priority) if priority.lstrip("-").isdigit() else priority
+        body["priority"] = forms.whole(priority)
     begun = feed.ask(page, ACTS[act], body=body)
     wait_for(page, begun["id"])
     return redirect(f"{request.script_root}/ui/jobs/{job_id}?done={act}", 303)
@@ -52,8 +51,8 @@ def _say_done(page: PageRequest, job_id: int) -> PageAnswer:
     body: dict[str, Any] = {}
     try:
         if written := request.form.get("outputs", "").strip():
-            body["outputs"] = json.loads(written)
-    except ValueError:
+            body["outputs"] = strict_json.loads(written.encode())
+    except InvalidInput:
         raise InvalidInput('the outputs are no JSON, such as {"area": 7}', field="outputs") from None
     if reason := request.form.get("reason", "").strip():
         body["reason"] = reason

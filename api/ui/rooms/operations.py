@@ -9,7 +9,7 @@ from werkzeug.utils import redirect
 
 from api.http import api_runtime
 from api.http.bulk import routes as bulk
-from api.ui import feed, search
+from api.ui import feed, forms, search
 from api.ui.pages import PageAnswer, PageRequest, Pages, PageView
 from api.ui.rooms.job_acts import ACTS
 from scheduler.errors import InvalidInput, NotFound
@@ -84,13 +84,13 @@ def _handler(act: str) -> Any:  # noqa: ANN401 - a route of the bulk actions
 def _chosen(text: str, ids: list[str], tab: str) -> dict[str, Any]:
     """Return the filter of a bulk action: the ticked jobs, or all that the search finds."""
     if ids:
-        return {"job_id": [int(one) for one in ids if one.isascii() and one.isdigit() and len(one) < 19]}  # noqa: PLR2004 - digits of a 64-bit number
+        return {"job_id": [forms.whole(one) for one in ids]}
     found: dict[str, Any] = dict(search.parse(text).query)
     if tab:
         found["status"] = tab.split(",")
     for name in ("job_id", "job_type_id", "workflow_id", "changed_by", "not_job_id", "not_workflow_id"):
         if name in found:
-            found[name] = [int(one) if one.isdigit() else one for one in found[name]]
+            found[name] = [forms.whole(one) for one in found[name]]
     for name in ("started", "ended", "created_after", "created_before"):
         if name in found:
             found[name] = found[name][0]

@@ -90,9 +90,9 @@ def code_warning(name: str, command: str) -> str:
 
 def note_missing(wanted: Mapping[str, str], given: Collection[str], faults: FaultList) -> None:
     """Note each input that a command asks for and that the job does not have. `wanted` has the command by name."""
-    for name, command in wanted.items():
-        if name not in given:
-            known = ", ".join(sorted({*given, *RESERVED}))
-            sentence = f"the {command} asks for ${{{name}}}, which this job does not have (it has: {known})"
-            hint = f"a variable of the program's own, such as a shell's, is written $${{{name}}}"
-            faults.note(f"{sentence}; {hint}", field=command)
+    missing = [(name, command) for name, command in wanted.items() if name not in given]
+    known = ", ".join(sorted({*given, *RESERVED})) if missing else ""
+    for name, command in faults.first(missing):
+        sentence = f"the {command} asks for ${{{name}}}, which this job does not have (it has: {known})"
+        hint = f"a variable of the program's own, such as a shell's, is written $${{{name}}}"
+        faults.note(f"{sentence}; {hint}", field=command)

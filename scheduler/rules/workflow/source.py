@@ -16,6 +16,10 @@ from scheduler.errors import FaultList
 Place: TypeAlias = tuple[str | int, ...]
 
 
+MOST_NOTED = 10_000
+"""Faults that are kept until the first of the text among them are told."""
+
+
 @dataclass(frozen=True, slots=True)
 class DefinitionSource:
     """The values of a definition; `marks` has line and column (from 1) by place, `written` the text of numbers and the like."""
@@ -42,12 +46,16 @@ class DefinitionFaults:
     def __init__(self, source: DefinitionSource) -> None:
         self._source = source
         self._found: list[tuple[tuple[int, int], Place, str]] = []
+        self._more = 0
 
     def __bool__(self) -> bool:
         return bool(self._found)
 
     def note(self, sentence: str, *place: str | int) -> None:
-        """Note one fault of the value at this place."""
+        """Note one fault of the value at this place; beyond `MOST_NOTED` they are only counted."""
+        if len(self._found) >= MOST_NOTED:
+            self._more += 1
+            return
         marked: Place = place
         while marked and marked not in self._source.marks:
             marked = marked[:-1]
@@ -56,7 +64,8 @@ class DefinitionFaults:
     def raise_all(self) -> None:
         """Raise InvalidInput with all that was noted; nothing where that is none."""
         faults = FaultList()
-        for _, place, sentence in sorted(self._found, key=lambda one: one[0]):
+        faults.count_more(self._more)
+        for _, place, sentence in faults.first(sorted(self._found, key=lambda one: one[0])):
             where = self._source.where(place)
             faults.note(f"{where}: {sentence}" if where else sentence, field=name_of(place))
         faults.raise_all()

@@ -37,9 +37,10 @@ _GANG_NODES = text("""
 """)
 
 _FILES = text("""
-    SELECT f.id, f.file_name, f.file_size, f.sha256, f.path, w.url
+    SELECT f.id, p.name AS project, f.file_name, f.file_size, f.sha256, f.path, w.url
     FROM files f
     JOIN workspaces w ON w.id = f.workspace_id
+    JOIN projects p ON p.id = f.project_id
     WHERE f.id = ANY(:ids)
 """)
 
@@ -97,9 +98,13 @@ class ExitCodeErrors(NamedTuple):
 
 
 class StoredFile(NamedTuple):
-    """A file that a node reads: its identity, its size in bytes, and where it lies: `path` beneath the workspace's `url`."""
+    """A file that a node reads: its identity, its size in bytes, and where it lies: `path` beneath the workspace's `url`.
+
+    A job reads files of its own `project` alone, whatever its data say: nodes and programs have a hand in these.
+    """
 
     id: FileId
+    project: str
     file_name: str
     file_size: int
     sha256: str

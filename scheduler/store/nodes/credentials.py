@@ -71,13 +71,18 @@ _STILL_BY_JOIN = "(n.token_id IS NULL OR n.token_id = :token_id) AND NOT EXISTS 
 
 _SPEAKS_BY_TOKEN = text(f"SELECT 1 FROM nodes n WHERE n.id = :node_id AND {_STILL_BY_JOIN}")  # noqa: S608 - our own text
 
+# What the jobs of a data set read of it is said when they are claimed, and stands in no job's data.
 _READS = text(f"""
     SELECT 1
     FROM nodes n
     JOIN executions x ON x.node_id = n.id AND x.released_at IS NULL AND x.claim_token IS NOT NULL
+    JOIN jobs j ON j.id = x.job_id
     JOIN job_specs s ON s.job_id = x.job_id
     WHERE (n.id = :node_id OR CAST(:node_id AS bigint) IS NULL AND {_STILL_BY_JOIN})
-      AND (jsonb_path_exists(s.data, '$.input_data[*].file_id ? (@ == $id)', jsonb_build_object('id', CAST(:file AS bigint)))
+      AND EXISTS (SELECT FROM files f WHERE f.id = :file AND f.project_id = j.project_id)
+      AND (EXISTS (SELECT FROM data_set_jobs d JOIN data_set_files k ON k.data_set_id = d.data_set_id
+                   WHERE d.job_id = x.job_id AND k.file_id = :file)
+           OR jsonb_path_exists(s.data, '$.input_data[*].file_id ? (@ == $id)', jsonb_build_object('id', CAST(:file AS bigint)))
            OR jsonb_path_exists(s.data, '$.input_data[*].file_ids[*] ? (@ == $id)',
                                 jsonb_build_object('id', CAST(:file AS bigint))))
     LIMIT 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from flask import request
@@ -14,6 +15,8 @@ from api.ui.pages import PageAnswer, PageRequest, Pages, PageView
 from scheduler.errors import NotFound
 
 pages = Pages()
+
+_MINUTES = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 
 MOST_NODES = "500"
 SHOWN_TRIES = "50"
@@ -55,7 +58,7 @@ def change_node(page: PageRequest, node_id: int, act: str) -> PageAnswer:
     if reason and act in {"pause", "drain"}:
         body[f"{act}_reason"] = reason
     if act == "drain" and (limit := request.form.get("drain_min", "").strip()):
-        body["drain_s"] = float(limit) * 60 if limit.replace(".", "", 1).isdigit() else limit
+        body["drain_s"] = float(limit) * 60 if _MINUTES.fullmatch(limit) else limit
     feed.ask(page, nodes.change_node, node_id=node_id, body=body)
     return redirect(f"{request.script_root}/ui/nodes/{node_id}?done={act}", 303)
 
