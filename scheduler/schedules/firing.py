@@ -15,7 +15,6 @@ from typing import Any, cast
 
 from sqlalchemy import Connection
 
-from scheduler.errors import GangerError
 from scheduler.jobs import submit
 from scheduler.jobs.new_job import NewJob
 from scheduler.jobs.submit import Submission
@@ -121,9 +120,9 @@ def _submit(
     try:
         with tx.begin_nested():
             ids = submit.create(tx, rt, caller, Submission(jobs))
-    except GangerError as error:
+    except told.UNMADE as error:
         if len(several) == 1:
-            firings.failed(tx, [(*several[0], str(error))])
+            firings.failed(tx, [(*several[0], told.reason(error, rows[0]))])
             return
         for when in several:
             _submit(tx, rt, by_id, [when], before)

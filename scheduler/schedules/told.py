@@ -5,11 +5,24 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import orjson
+import structlog
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from scheduler.errors import GangerError
+from scheduler.events import FIRING_FAILED
 from scheduler.identity import Caller, Role
 from scheduler.store.schedules.schedules import ScheduleRow
 
 ACTOR = "schedule"
+
+UNMADE = (
+    *(GangerError, DBAPIError, PoolTimeout),
+    *(ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError),
+)
+"""The errors that a run may end with for what its project has written, foreseen or not: the schedules of others go on."""
+
+log = structlog.get_logger()
 
 
 def maker(row: ScheduleRow) -> Caller:
@@ -21,6 +34,19 @@ def variables(row: ScheduleRow, nominal: datetime, before: datetime | None) -> d
     """Return the variables that a run for this time gets; `before` is the time of the newest run that was completed."""
     found = {"GANGER_SCHEDULE": row.name, "GANGER_NOMINAL_TIME": _iso(nominal)}
     return found if before is None else {**found, "GANGER_PREVIOUS_TIME": _iso(before)}
+
+
+def reason(error: Exception, row: ScheduleRow) -> str:
+    """Return why a run of a schedule was not made, for whoever reads its history; what is none of its faults stands in the log.
+
+    Raises the error where the database is away or busy: the time waits then.
+    """
+    if isinstance(error, GangerError):
+        return str(error)
+    if isinstance(error, OperationalError | PoolTimeout):
+        raise error
+    log.error(FIRING_FAILED, schedule_id=row.id, project=row.project, exc_info=error)
+    return "it could not be made, for a reason that the scheduler's log has"
 
 
 def as_json(row: ScheduleRow, nominal: datetime, before: datetime | None) -> str:

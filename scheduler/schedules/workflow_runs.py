@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from scheduler.errors import GangerError
 from scheduler.jobs import cancel as job_cancel
 from scheduler.runtime import Runtime
 from scheduler.schedules import target, told
@@ -52,8 +51,8 @@ def make_one(rt: Runtime, due: DueRun) -> None:
     try:
         ready = running.prepare(rt, told.maker(due.row), target.request(wanted, due.row.project, variables))
         is_made = _run(rt, due, ready)
-    except GangerError as error:
-        _fail(rt, due, str(error))
+    except told.UNMADE as error:
+        _fail(rt, due, told.reason(error, due.row))
         return
     if is_made:
         rt.nudge("tick")

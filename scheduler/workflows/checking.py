@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import cast
@@ -144,9 +145,10 @@ def part_of(field_name: str | None, step: WorkflowStep) -> Place:
 
 
 def stored(text: str) -> DefinitionSource:
-    """Return a definition as it is kept: the text that it came as, or a document in the form of `as_text`."""
+    """Return a definition as it is kept, that was checked before: the text that it came as, or a document in the form of `as_text`."""
     if text.startswith("{") and len(text) > parsing.MOST_BYTES // 4:
-        return DefinitionSource(orjson.loads(text))
+        with contextlib.suppress(orjson.JSONDecodeError):
+            return DefinitionSource(orjson.loads(text))
     return parsing.parse(text)
 
 

@@ -17,7 +17,7 @@ from scheduler.rules.workflow.layout import WorkflowLayout
 from scheduler.runtime import Runtime
 from scheduler.store.workflows import graph as store
 from scheduler.store.workflows.graph import StepCount
-from scheduler.workflows import lookup, parsing
+from scheduler.workflows import checking, lookup
 
 _OPEN = {str(status) for status in JobStatus} - {str(status) for status in FINAL_JOB}
 
@@ -87,4 +87,4 @@ def _together(rows: Sequence[StepCount]) -> BoxJobs:
 
 def _parents(tx: Connection, workflow_id: int, text: str) -> Mapping[str, Sequence[str]]:
     """Return the steps of a run: as its definition says, or where it has none, as its jobs do."""
-    return parents_of(reading.read(parsing.parse(text))) if text else store.parents(tx, workflow_id)
+    return parents_of(reading.read(checking.stored(text))) if text else store.parents(tx, workflow_id)

@@ -19,6 +19,11 @@ from scheduler.rules.workflow.source import DefinitionFaults, DefinitionSource, 
 MOST_BYTES = 32 * 1024 * 1024
 """Longest text of JSON lines."""
 
+MOST_DEPTH = 20
+"""Levels of values within a definition, however it is written: what is deeper, readers of JSON on the way to a program refuse."""
+
+NO_NUL = "a text cannot hold a NUL character"
+
 _NAME = "job"
 
 
@@ -72,7 +77,28 @@ def _object(line: str) -> Document | str:
         value: JsonValue = orjson.loads(line)
     except ValueError as error:
         return f"it is not JSON: {error}"
-    return value if isinstance(value, dict) else "it is not a JSON object"
+    if not isinstance(value, dict):
+        return "it is not a JSON object"
+    return _unfit(value) or value
+
+
+def _unfit(line: Document) -> str | None:
+    """Return why the values of a line cannot be kept and handed on to a node; None where they can. It goes level by level."""
+    level: list[JsonValue] = [line]
+    for _ in range(MOST_DEPTH):
+        texts = [key for one in level if isinstance(one, dict) for key in one]
+        texts += [one for one in level if isinstance(one, str)]
+        if any("\0" in one for one in texts):
+            return NO_NUL
+        level = [
+            part
+            for one in level
+            if isinstance(one, dict | list)
+            for part in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return None
+    return f"it is nested at most {MOST_DEPTH} deep"
 
 
 def _take(

@@ -26,11 +26,11 @@ from scheduler.documents import JsonValue
 from scheduler.errors import InvalidInput
 from scheduler.rules.workflow.source import DefinitionFaults, DefinitionSource, Place
 from scheduler.workflows import json_lines
+from scheduler.workflows.json_lines import MOST_DEPTH, NO_NUL
 
 MOST_BYTES = 2 * 1024 * 1024
 """Longest text of a definition; larger workflows are sent as JSON lines, or use for_each."""
 
-MOST_DEPTH = 20
 MOST_VALUES = 400_000
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -138,13 +138,22 @@ class _Reader:
         if isinstance(event, ScalarEvent) and event.anchor is None:
             if event.value == "<<" and not event.style:
                 self.faults.append(("merge keys (<<) are not taken", place))
-            return str(event.value)
+            return self._text(event, place)
         self._value(event, events, (*place, "?"))
         self.faults.append(("a key is a plain text", place))
         return "?"
 
-    def _scalar(self, event: ScalarEvent, place: Place) -> JsonValue:
+    def _text(self, event: ScalarEvent, place: Place) -> str:
+        """Return a text of a definition; note what escapes can spell, and nothing can store."""
         text = str(event.value)
+        if "\0" in text:
+            self.faults.append((NO_NUL, place))
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            self.faults.append(("a text holds half a surrogate pair", place))
+        return text
+
+    def _scalar(self, event: ScalarEvent, place: Place) -> JsonValue:
+        text = self._text(event, place)
         if event.style or event.tag == "!":
             return text
         value = _plain(text)

@@ -61,6 +61,7 @@ def rerun(rt: Runtime, caller: Caller, workflow_id: int, asked: RerunRequest) ->
     kept = {name: _kept(given.get(name), wanted) for name in ("parameters", "assets")}
     request = WorkflowRequest(
         definition=text,
+        is_kept=True,
         name=asked.name or row.name,
         project=row.project,
         inputs={**_known_inputs(row, definition), **asked.inputs},

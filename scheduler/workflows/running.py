@@ -29,7 +29,7 @@ from scheduler.store.jobs import submissions
 from scheduler.store.jobs.submissions import Project
 from scheduler.store.workflows import events, workflows
 from scheduler.store.workflows.workflows import NewWorkflow
-from scheduler.workflows import building, checking, saved
+from scheduler.workflows import building, checking, parsing, saved
 from scheduler.workflows.building import BorrowedStep
 from scheduler.workflows.job_writer import CheckedWorkflow, FaultsByPlace, JobWriter
 
@@ -55,6 +55,8 @@ class WorkflowRequest:
     labels: dict[str, str] | None = None
     priority: int | None = None
     held: bool = False
+    is_kept: bool = False
+    """The definition is a text that was kept; what somebody sends is read within the bounds of texts."""
     key: str | None = None
     digest: bytes = b""
     type_revision_id: int | None = None
@@ -158,7 +160,7 @@ def _named(rt: Runtime, project_name: str, request: WorkflowRequest) -> Workflow
         return request
     with rt.db.begin() as tx:
         found = saved.meant(tx, submit.project_of(tx, project_name).id, request.type_name)
-    return replace(request, definition=found.definition, type_revision_id=found.id)
+    return replace(request, definition=found.definition, is_kept=True, type_revision_id=found.id)
 
 
 def _why(request: WorkflowRequest) -> str | None:
@@ -174,7 +176,7 @@ def _checked(rt: Runtime, project_name: str, request: WorkflowRequest) -> tuple[
     The jobs of a large one take seconds to make: no transaction is open meanwhile.
     """
     text = request.definition if isinstance(request.definition, str) else ""
-    source = checking.stored(text) if isinstance(request.definition, str) else DefinitionSource(request.definition)
+    source = _source(request)
     with rt.db.begin() as tx:
         project = submit.project_of(tx, project_name)
         definition, ordered, interfaces = checking.checked(tx, project.id, source)
@@ -189,6 +191,12 @@ def _checked(rt: Runtime, project_name: str, request: WorkflowRequest) -> tuple[
     if len(jobs) > MOST_JOBS:
         raise InvalidInput(f"a workflow has at most {MOST_JOBS} jobs; this one has {len(jobs)}", field="definition")
     return project, CheckedWorkflow(source, definition, jobs, dict(given.inputs), text)
+
+
+def _source(request: WorkflowRequest) -> DefinitionSource:
+    if not isinstance(request.definition, str):
+        return DefinitionSource(request.definition)
+    return (checking.stored if request.is_kept else parsing.parse)(request.definition)
 
 
 def _project(caller: Caller, request: WorkflowRequest) -> str:
