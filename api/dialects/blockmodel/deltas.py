@@ -18,6 +18,9 @@ from scheduler.rules.data_sets.documents import ColumnDocument, GridDocument, Ra
 from scheduler.store.data_sets.sets import DataSetRow
 from scheduler.store.data_sets.versions import VersionRow
 
+MOST_COMPARED = 500
+"""Versions that one question for changes goes through: each is read with all of its columns."""
+
 
 def changes(call: ApiCall, row: DataSetRow, version: VersionRow) -> dict[str, Any]:
     """Return what a version changed. How many rows its file had is known as long as its job is kept."""
@@ -51,6 +54,11 @@ def between(
     last = working.version(call.rt, row, asked.end_version_uuid)
     if last.number < first.number:
         raise InvalidInput("it is older than the version to begin with", field="end_version_uuid")
+    if last.number - first.number > MOST_COMPARED:
+        raise InvalidInput(
+            f"at most {MOST_COMPARED} versions are compared at once, not {last.number - first.number}; name an earlier end",
+            field="end_version_uuid",
+        )
     chosen = _chosen(first.columns, asked.columns)
     box = grids.covered(cast("GridDocument", row.definition["grid"]), bbox)
     told: dict[str, list[Any]] = {"new_deltas": [], "delete_deltas": [], "update_deltas": [], "version_data": []}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -15,6 +16,8 @@ DATA_TYPES: Final = (
 )
 MAX_COLUMNS: Final = 500
 MAX_TITLE: Final = 200
+MOST_DESCRIBED: Final = 1 << 20
+"""Bytes of JSON that say what the columns of a version are. Each version keeps them, and lists of versions show them all."""
 GEOMETRY: Final = frozenset({"i", "j", "k", "x", "y", "z", "dx", "dy", "dz", "sidx", "version_id"})
 """Titles that no column can have: files use them for the keys of blocks."""
 
@@ -151,3 +154,8 @@ def _check_titles(columns: Sequence[ColumnDocument], faults: FaultList) -> None:
         seen.add(title)
     if len(columns) > MAX_COLUMNS:
         faults.note(f"a version has at most {MAX_COLUMNS} columns", field="columns.new")
+    if (size := sum(len(json.dumps(column)) for column in columns)) > MOST_DESCRIBED:
+        faults.note(
+            f"titles, units and tags of all columns are at most {MOST_DESCRIBED} bytes, and would be {size}",
+            field="columns",
+        )
