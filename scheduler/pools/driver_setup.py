@@ -11,7 +11,7 @@ from scheduler.pools.drivers.context import DriverContext
 from scheduler.pools.drivers.driver import DriverTrouble
 from scheduler.pools.drivers.registry import DriverRegistry, read
 from scheduler.runtime import Runtime
-from scheduler.servers import database_address
+from scheduler.store import address_words
 from scheduler.store.admin import tokens as store
 from scheduler.store.nodes import pools
 
@@ -35,7 +35,7 @@ def _token_for(rt: Runtime, name: str) -> Path:
     path = _token_file(rt, name)
     try:
         tokens.ensure(
-            database_address.words(rt.db.url),
+            address_words.words(rt.db.url),
             kind="node",
             role=None,
             project=None,

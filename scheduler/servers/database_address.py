@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import URL
 
 from scheduler.errors import SetupError
@@ -31,23 +31,6 @@ def read(text: str) -> URL:
             "postgresql+psycopg", user, password, host, int(port) if port else None, database=name, query=parts
         )
     return URL.create("postgresql+psycopg", user, password, database=name, query=parts)
-
-
-def words(url: URL, **more: str) -> str:
-    """Return an address as words, `host=... dbname=...`, for PostgreSQL's own library; `more` is what it need not say itself.
-
-    SQLAlchemy writes an address with `+` for a space, which that library takes for a plus: no folder with a space would be found.
-    """
-    named = {
-        "host": url.host,
-        "port": url.port,
-        "user": url.username,
-        "password": url.password,
-        "dbname": url.database,
-        **more,
-        **{name: value if isinstance(value, str) else ",".join(value) for name, value in url.query.items()},
-    }
-    return make_conninfo(**{name: str(value) for name, value in named.items() if value is not None})
 
 
 def plain(text: str) -> str:

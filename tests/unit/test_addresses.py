@@ -12,6 +12,7 @@ from sqlalchemy import create_engine
 from scheduler.errors import SetupError
 from scheduler.servers import addresses, database_address
 from scheduler.settings import read_settings
+from scheduler.store import address_words
 
 UNREADABLE_DATABASES = [
     "mysql://g:top-secret@db/ganger",
@@ -68,8 +69,8 @@ def test_the_driver_gets_of_a_database_what_psql_would_get(text: str, arguments:
 )
 def test_an_address_in_words_is_the_same_address(text: str) -> None:
     """As it happened: SQLAlchemy's own form has a plus for a space, and nobody was woken in a folder with one."""
-    assert conninfo_to_dict(database_address.words(database_address.read(text))) == conninfo_to_dict(text)
-    more = conninfo_to_dict(database_address.words(database_address.read(text), keepalives_idle="5"))
+    assert conninfo_to_dict(address_words.words(database_address.read(text))) == conninfo_to_dict(text)
+    more = conninfo_to_dict(address_words.words(database_address.read(text), keepalives_idle="5"))
     assert more["keepalives_idle"] == "5"
 
 

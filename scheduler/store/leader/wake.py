@@ -15,7 +15,7 @@ from threading import Thread
 import psycopg
 from sqlalchemy import URL
 
-from scheduler.servers import database_address
+from scheduler.store import address_words
 
 CHANNEL = "ganger"
 
@@ -116,4 +116,4 @@ def listening(url: URL) -> Iterator[psycopg.Connection]:
 
 def conninfo(url: URL) -> str:
     """Return the URL as the driver itself takes it, with what finds out a server that has vanished."""
-    return database_address.words(url, **{name: str(value) for name, value in VANISHED.items()})
+    return address_words.words(url, **{name: str(value) for name, value in VANISHED.items()})
