@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from scheduler.explain.forecast import Forecaster
 from scheduler.explain.words import WouldWord
@@ -14,6 +14,9 @@ from scheduler.rules.explain.queue_position import ProjectStanding
 from scheduler.rules.explain.wording import slug
 from scheduler.runtime import Runtime
 from scheduler.store.admin import projects
+from scheduler.store.leader import balance_samples
+
+MOST_POINTS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,23 @@ class ProjectBalance:
     owed_s: float
     ahead: int
     standing: ProjectStanding
+
+
+@dataclass(frozen=True, slots=True)
+class BalancePoint:
+    """How a project stood at one time: the share of the fleet that it used of late, and what it was owed in seconds of the whole fleet."""
+
+    at: datetime
+    share: float
+    owed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceCourse:
+    """How a project stood over time, oldest first."""
+
+    name: str
+    points: Sequence[BalancePoint]
 
 
 def head(forecaster: Forecaster, caller: Caller, most: int) -> list[HeadJob]:
@@ -72,3 +92,23 @@ def balance(rt: Runtime, forecaster: Forecaster, caller: Caller) -> list[Project
             shown.append(ProjectBalance(name, owed_s, waiting, one))
         waiting += bool(one.waiting)
     return shown
+
+
+def courses(rt: Runtime, caller: Caller, hours: float, most: int) -> list[BalanceCourse]:
+    """Return how projects stood over the last hours, at most `MOST_POINTS` times each: those that the caller may see and that differed most.
+
+    A time at which a project stood even and held nothing is a point, too, so that all have the same times.
+    """
+    until = rt.now()
+    since = until - timedelta(hours=hours)
+    every_s = max(rt.settings.sample_s, hours * 3600 / MOST_POINTS)
+    with rt.db.begin() as tx:
+        moments, samples = balance_samples.history(tx, since, until, every_s, most, caller.project_id)
+    known: dict[str, dict[datetime, BalancePoint]] = {}
+    for one in samples:
+        known.setdefault(one.name, {})[one.at] = BalancePoint(one.at, one.share, one.owed_s)
+    found = [
+        BalanceCourse(name, [points.get(at) or BalancePoint(at, 0.0, 0.0) for at in moments])
+        for name, points in known.items()
+    ]
+    return sorted(found, key=lambda one: -max(abs(point.owed_s) for point in one.points))

@@ -103,7 +103,14 @@ OWN = {
 }  # fmt: skip
 """Routes of the token that asks."""
 
-QUESTIONS = {"GET /jobs/groups/", "GET /search/", "POST /schedules/preview/", "GET /queue/head/", "GET /queue/balance/"}
+QUESTIONS = {
+    "GET /jobs/groups/",
+    "GET /search/",
+    "POST /schedules/preview/",
+    "GET /queue/head/",
+    "GET /queue/balance/",
+    "GET /queue/balance/history/",
+}
 """Routes that only reckon, from what the caller sees: a test of their own has what they say of another project."""
 
 OF_STATE = {

@@ -6,6 +6,7 @@ import re
 
 from scheduler.identity import Role
 from scheduler.jobs import bulk
+from scheduler.leader import load_samples
 from tests.support.api import Api
 from tests.support.browserless import signed_in
 from tests.support.cluster import Cluster
@@ -114,3 +115,34 @@ def test_a_cancel_is_proven_once_nothing_runs_any_more(api: Api, cluster: Cluste
     assert "0 processes left" in text
     assert "a mistake" in text
     assert "1 proven dead" in reader.get(f"/ui/operations/{asked}").text
+
+
+def test_how_projects_stood_is_sampled_with_the_load_and_drawn(api: Api) -> None:
+    for name in ("mine", "even"):
+        api.a_project(name)
+    api.a_token("mine", Role.VIEWER, "mine")
+    term = api.value("UPDATE leader SET term = term + 1 RETURNING term")
+    for owed_s in (0.0, 120.0, 60.0):
+        api.change(
+            """INSERT INTO usage (project_id, share, lag_s)
+               SELECT id, 0.25, CASE name WHEN 'mine' THEN CAST(:owed AS float8) ELSE -:owed END FROM projects WHERE name <> 'even'
+               ON CONFLICT (project_id) DO UPDATE SET lag_s = excluded.lag_s""",
+            owed=owed_s,
+        )
+        api.change("UPDATE load_samples SET at = at - interval '30 min'")
+        assert load_samples.sample(api.rt, term)
+    found = api.get("/queue/balance/history/").json["results"]
+    assert {one["project"]: [point["owed_s"] for point in one["points"]] for one in found} == {
+        "mine": [0, 120, 60], "default": [0, -120, -60],
+    }  # fmt: skip
+    assert found[0]["points"][0]["share"] == 0.25
+    own = api.as_("mine").get("/queue/balance/history/").json["results"]
+    assert [one["project"] for one in own] == ["mine"]
+    short = api.get("/queue/balance/history/", hours=1, limit=1).json["results"]
+    assert [len(one["points"]) for one in short] == [2]
+    page = signed_in(api, "viewer").get("/ui/queue").text
+    assert page.count('class="line c') == 2
+    assert '<path class="line c0" d="M0.0,60.0 L300.0,0.0 L600.0,30.0"/>' in page or 'class="line c1"' in page
+    api.change("DELETE FROM load_samples")
+    assert api.get("/queue/balance/history/").json["results"] == []
+    assert "<h3>The last day" not in signed_in(api, "viewer").get("/ui/queue").text

@@ -12,6 +12,8 @@ from api.http.links import public
 from api.http.paging import PageQuery
 from api.http.queue import view as queue_view
 from api.http.queue.schema import (
+    BalanceHistory,
+    BalanceHistoryQuery,
     BalanceList,
     NewJobBody,
     QueueHeadList,
@@ -121,6 +123,19 @@ def show_balance(call: ApiCall, query: PageQuery) -> BalanceList:
     """
     found = queue_order.balance(call.rt, api_runtime.of_this_app().forecaster, call.caller)
     return paging.part(query, [queue_view.balance(one) for one in found])
+
+
+@routes.get("/queue/balance/history/", role=Role.VIEWER, answers={200: BalanceHistory})
+def show_balance_history(call: ApiCall, query: BalanceHistoryQuery) -> BalanceHistory:
+    """How projects stood over time: what each used of the fleet of late and what it was owed, a sample a minute, thinned to 200.
+
+    A caller of one project sees its own.
+    """
+    return {
+        "results": [
+            queue_view.course(one) for one in queue_order.courses(call.rt, call.caller, query.hours, query.limit)
+        ]
+    }
 
 
 def _filter(body: RequeueJobsBody) -> BulkFilter:

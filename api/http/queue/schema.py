@@ -101,3 +101,37 @@ class BalanceList(ListOf):
     """How projects stand, whoever goes first first."""
 
     results: list[BalanceEntry]
+
+
+class BalanceHistoryQuery(Query):
+    """Which time, and how many projects."""
+
+    hours: Annotated[int, Field(ge=1, le=744, description="the last so many hours"), Digits] = 24
+    limit: Annotated[
+        int, Field(ge=1, le=20, description="most projects: those that were owed or owed most"), Digits
+    ] = 8
+
+
+class BalancePointView(TypedDict):
+    """How a project stood at one time."""
+
+    time: datetime
+    share: Annotated[float, Field(description="of the fleet, that it used of late, 0 to 1")]
+    owed_s: Annotated[
+        float, Field(description="seconds of the whole fleet that the others owed it; below 0 it owed them")
+    ]
+
+
+class BalanceCourseView(TypedDict):
+    """How one project stood over time."""
+
+    project: str
+    points: Annotated[
+        list[BalancePointView], Field(description="oldest first, at most 201; all projects have the same times")
+    ]
+
+
+class BalanceHistory(TypedDict):
+    """How projects stood over time, whoever differed most first."""
+
+    results: list[BalanceCourseView]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from api.http.jobs import view
-from api.http.queue.schema import BalanceEntry, QueueHeadEntry
-from scheduler.explain.queue_order import HeadJob, ProjectBalance
+from api.http.queue.schema import BalanceCourseView, BalanceEntry, QueueHeadEntry
+from scheduler.explain.queue_order import BalanceCourse, HeadJob, ProjectBalance
 from scheduler.store.jobs.listing import JobRow
 
 
@@ -32,4 +32,12 @@ def balance(found: ProjectBalance) -> BalanceEntry:
         "ahead": found.ahead,
         "waiting": one.waiting,
         "executions": one.executions,
+    }
+
+
+def course(found: BalanceCourse) -> BalanceCourseView:
+    """Return how one project stood over time."""
+    return {
+        "project": found.name,
+        "points": [{"time": one.at, "share": one.share, "owed_s": one.owed_s} for one in found.points],
     }

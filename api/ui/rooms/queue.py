@@ -11,6 +11,7 @@ from api.http.queue import routes as queue
 from api.http.scheduler import routes as scheduler
 from api.ui import feed
 from api.ui.pages import PageAnswer, PageRequest, Pages, PageView
+from api.ui.show import balance_chart
 from scheduler.documents import JsonValue
 
 pages = Pages()
@@ -29,6 +30,7 @@ def show_queue(page: PageRequest) -> PageAnswer:
     }
     return PageView("queue.html", {
         "head": feed.ask(page, queue.show_queue_head, query={"limit": MOST_SHOWN})["results"], "waiting": waiting,
+        "chart": balance_chart.draw(feed.ask(page, queue.show_balance_history)["results"]),
         "balance": feed.ask(page, queue.show_balance)["results"], "groups": groups, "switches": feed.ask(page, scheduler.show_scheduler),
         "types": feed.ask(page, queue.show_queue_status, query={"page_size": "100"})["results"],
         "can": page.may("operator") and page.everywhere,

@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -368,6 +369,15 @@ load_counts = Table(
     Column("pending", Integer, nullable=False),
     Column("queued", Integer, nullable=False),
     Column("running", Integer, nullable=False),
+)
+
+balance_samples = Table(
+    "balance_samples",
+    metadata,
+    Column("sample_id", BigInteger, ForeignKey("load_samples.id", ondelete="CASCADE"), primary_key=True),
+    Column("project_id", BigInteger, primary_key=True),
+    Column("share", Float, nullable=False),
+    Column("lag_s", Float, nullable=False),
 )
 
 # The cluster state reads these again when they have changed; a trigger stamps every update.

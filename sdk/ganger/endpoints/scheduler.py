@@ -48,6 +48,12 @@ class SchedulerEndpoint:
         """Yield how projects stand beside each other: what each holds and is owed; whoever goes first comes first."""
         return paging.every(self._transport, Record, "/queue/balance/", (), limit=limit)
 
+    def balance_history(self, *, hours: int = 24, limit: int = 8) -> Sequence[JsonObject]:
+        """Return how projects stood over the last hours, whoever was owed or owed most first: `project`, and `points` of `time`, `share`, `owed_s`."""
+        query = (("hours", str(hours)), ("limit", str(limit)))
+        answer = self._transport.json(Call("GET", "/queue/balance/history/", params=query))
+        return cast("Sequence[JsonObject]", answer["results"])
+
     def operation_processes(self, operation_id: int) -> JsonObject:
         """Return of how many executions that a bulk cancel stopped nothing runs any more."""
         return self._transport.json(Call("GET", f"/operations/{operation_id}/processes/"))
