@@ -40,6 +40,8 @@ R = TypeVar("R")
 MAX_EXECUTIONS = 100
 """Most executions in a job's detail, or all of a larger gang; the list of its executions has the rest."""
 
+EXPORT_PAGE = 1_000
+
 _estimates: WeakKeyDictionary[Engine, EstimatedCounts] = WeakKeyDictionary()
 
 
@@ -76,6 +78,28 @@ def jobs(rt: Runtime, caller: Caller, chosen: JobFilter, window: PageWindow) -> 
     """Return one page of jobs."""
     with _listing(rt) as (tx, keyed):
         return JobPage(_page(rt, tx, keyed, job_listing.condition(tx, bound(chosen, caller)), window))
+
+
+def every_page(
+    rt: Runtime, caller: Caller, chosen: JobFilter, order: tuple[tuple[str, bool], ...], limit: int
+) -> Iterator[Sequence[JobRow]]:
+    """Yield jobs in order, a page of `EXPORT_PAGE` at a time, at most `limit` of them; each page is a transaction of its own.
+
+    Names in the filter are looked for before the first page is yielded: raises as `jobs` does.
+    """
+    window = PageWindow(1, min(EXPORT_PAGE, limit), order)
+    page = jobs(rt, caller, chosen, window).page
+
+    def pages() -> Iterator[Sequence[JobRow]]:
+        left, found = limit, page
+        while found.rows:
+            yield found.rows
+            left -= len(found.rows)
+            if left <= 0 or not found.has_next:
+                return
+            found = jobs(rt, caller, chosen, PageWindow(2, min(EXPORT_PAGE, left), order, found.last)).page
+
+    return pages()
 
 
 def updates(rt: Runtime, caller: Caller, chosen: JobFilter, window: PageWindow) -> UpdatedJobs:

@@ -1,7 +1,10 @@
 """Looking across things: groups, search, acts, figures of a type, more filters, operations and their undoing."""
 
+import csv
+import io
 from typing import Any
 
+import orjson
 import pytest
 
 from scheduler.identity import Role
@@ -153,3 +156,35 @@ def test_the_figures_of_a_type_say_what_it_needs_and_what_it_was_given(api: Api)
     assert api.get("/job-types/999999/statistics/").status_code == 404
     empty = api.get("/job-types/1/statistics/").json
     assert (empty["runs"], empty["memory"]["suggested"]) == (0, None)
+
+
+def test_a_list_of_jobs_is_a_file_for_spreadsheets_in_which_nothing_is_a_formula(api: Api) -> None:
+    hostile = ["=1+1", "  @SUM(A1)", "+49", "-5", 'plain, with "quotes"', "\uff1d2"]
+    jobs = {api.a_job(name=name, labels={"run": "7"})["id"]: name for name in hostile}
+    answer = api.get("/jobs/export/", label="run:7")
+    assert (answer.status_code, answer.mimetype) == (200, "text/csv")
+    assert answer.headers["Content-Disposition"].startswith('attachment; filename="jobs-')
+    rows = list(csv.DictReader(io.StringIO(answer.data.decode("utf-8-sig"), newline="")))
+    assert [int(row["id"]) for row in rows] == sorted(jobs, reverse=True)
+    for row in rows:
+        name = jobs[int(row["id"])]
+        assert row["name"] == (name if name.startswith("plain") else f"'{name}")
+    assert {row["labels"] for row in rows} == {'{"run":"7"}'}
+    assert {row["command"] for row in rows} == {"true"}
+
+
+def test_a_list_of_jobs_is_a_file_of_json_lines_with_its_filters_order_and_limit(api: Api, monkeypatch: Any) -> None:
+    monkeypatch.setattr("scheduler.jobs.queries.EXPORT_PAGE", 2)
+    ids = [api.a_job(labels={"run": "8"})["id"] for _ in range(5)]
+    api.a_job()
+    answer = api.get("/jobs/export/", format="jsonl", label="run:8", order="id")
+    found = [orjson.loads(line) for line in answer.data.splitlines()]
+    assert [one["id"] for one in found] == ids, "page by page, each once"
+    assert found[0] == next(one for one in api.get("/jobs/", job_id=ids[0]).json["results"])
+    few = api.get("/jobs/export/", format="jsonl", label="run:8", limit=3)
+    assert [orjson.loads(line)["id"] for line in few.data.splitlines()] == ids[:1:-1]
+    assert api.get("/jobs/export/", order="nothing").status_code == 400
+    assert api.get("/jobs/export/", limit=100_001).status_code == 400
+    api.a_project("mine")
+    api.a_token("mine", Role.VIEWER, "mine")
+    assert api.as_("mine").get("/jobs/export/", format="jsonl").data == b""

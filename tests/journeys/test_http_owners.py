@@ -105,6 +105,7 @@ OWN = {
 
 QUESTIONS = {
     "GET /jobs/groups/",
+    "GET /jobs/export/",
     "GET /search/",
     "POST /schedules/preview/",
     "GET /queue/head/",

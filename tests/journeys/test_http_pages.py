@@ -12,6 +12,7 @@ NO_PAGES = {
     "/jobs/changes/": "a feed has a cursor, and no end to count to",
     "/jobs/groups/": "a count for each value, of at most a hundred values",
     "/jobs/{job_id}/waits/": "the newest stretches of one wait",
+    "/queue/balance/history/": "a course for each of a few projects, by `limit`",
     "/queue/head/": "the first few of the plan, by `limit`",
     "/me/sessions/": "the few sessions of one token",
     "/workflows/{workflow_id}/jobs/": "up to 100,000, by the last id that was seen",

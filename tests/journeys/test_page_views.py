@@ -265,3 +265,14 @@ def test_a_job_says_where_its_wait_went(api: Api, pages: PageReader) -> None:
     assert "most of it because no node had room for it" in page
     assert '<rect class="limits"' in page
     assert '<rect class="room"' in page
+
+
+def test_the_list_of_jobs_is_taken_along_as_a_file_with_its_search(api: Api, pages: PageReader) -> None:
+    api.a_job(name="one")
+    kept = api.a_job(name="=two")["id"]
+    page = pages.get("/ui/jobs?q=text:two").text
+    address = re.search(r'href="([^"]*jobs/export[^"]*format=csv[^"]*)"', page)
+    assert address is not None
+    answer = pages.get(address[1].replace("&amp;", "&"))
+    lines = answer.data.decode("utf-8-sig").splitlines()
+    assert [line.split(",")[:2] for line in lines[1:]] == [[str(kept), "'=two"]]

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
+from flask import Response, stream_with_context
+
 from api.http import paging
 from api.http.auth import permit_everywhere
 from api.http.jobs.filtering import job_filter
+from api.http.lookup import exporting
 from api.http.lookup.schema import (
     AuditEntry,
     AuditList,
     AuditQuery,
+    ExportQuery,
     JobGroupList,
     JobGroupsQuery,
     SearchQuery,
@@ -24,12 +28,16 @@ from api.http.routing import ApiCall, Routes
 from api.http.schema import times
 from scheduler.identifiers import JobTypeId
 from scheduler.identity import Role
-from scheduler.jobs import job_types
+from scheduler.jobs import job_types, queries
 from scheduler.lookup import acts, groups, search, statistics
+from scheduler.store.jobs import listing
 from scheduler.store.lookup import audit_listing
 from scheduler.store.lookup.audit_listing import AuditFilter, AuditRow
 
 routes = Routes("lookup")
+EXPORT = {
+    "content": {"text/csv": {"schema": {"type": "string"}}, "application/x-ndjson": {"schema": {"type": "string"}}}
+}
 ORDERS = tuple(audit_listing.AUDIT.keys)
 
 
@@ -41,6 +49,25 @@ def count_job_groups(call: ApiCall, query: JobGroupsQuery) -> JobGroupList:
         "group_by": query.group_by,
         "results": [{"value": one.value, "count": one.count, "count_exact": one.exact} for one in found],
     }
+
+
+@routes.get("/jobs/export/", role=Role.VIEWER, answers={200: EXPORT}, orders=tuple(listing.KEYS))
+def export_jobs(call: ApiCall, query: ExportQuery) -> Response:
+    """Jobs that match as a file: comma-separated values for spreadsheets, or a JSON document a line; the newest first by default.
+
+    The file is made while it is sent, page by page: a job that changes meanwhile is in it as it was when its page was read. Texts that a
+    spreadsheet would take for a formula begin with an apostrophe in comma-separated values.
+    """
+    order = paging.parse_order(query.order or ["-id"], tuple(listing.KEYS))
+    pages = queries.every_page(call.rt, call.caller, job_filter(call, query), order, query.limit)
+    lines, kind = (
+        (exporting.csv_lines, "text/csv; charset=utf-8; header=present")
+        if query.format == "csv"
+        else (exporting.json_lines, "application/x-ndjson")
+    )
+    name = f"jobs-{call.rt.now():%Y%m%d-%H%M%S}.{query.format}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Accel-Buffering": "no"}
+    return Response(stream_with_context(lines(pages)), headers=headers, content_type=kind)
 
 
 @routes.get("/search/", role=Role.VIEWER, answers={200: SearchResults})

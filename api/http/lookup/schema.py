@@ -11,7 +11,10 @@ from typing_extensions import TypedDict
 from api.http.jobs.schema import FilterFields
 from api.http.paging import OrderedQuery
 from api.http.schema.answers import ListOf
-from api.http.schema.fields import Bound, Query
+from api.http.schema.fields import Bound, Digits, Query
+
+MOST_EXPORTED = 100_000
+"""Jobs of one file: some 30 MB, and half a minute of a thread."""
 
 
 class JobGroupsQuery(FilterFields):
@@ -20,6 +23,16 @@ class JobGroupsQuery(FilterFields):
     group_by: Annotated[str, StringConstraints(max_length=200)] = Field(
         default="status", description="status, job_type, project, node, error, pool, priority, or label:KEY"
     )
+
+
+class ExportQuery(FilterFields):
+    """Which jobs, in which order, and as what."""
+
+    format: Literal["csv", "jsonl"] = Field(
+        default="csv", description="comma-separated values, or a JSON document a line"
+    )
+    order: list[str] = Field(default=[], description="field, or -field for descending; repeat for more than one")
+    limit: Annotated[int, Field(ge=1, le=MOST_EXPORTED, description="most jobs"), Digits] = MOST_EXPORTED
 
 
 class JobGroupView(TypedDict):

@@ -7,6 +7,7 @@ from werkzeug.utils import redirect
 
 from api.http.jobs import routes as jobs
 from api.http.jobs.schema import JobListQuery
+from api.http.lookup import routes as lookup
 from api.ui import feed, search
 from api.ui.pages import PageAnswer, PageRequest, Pages, PageView
 from scheduler.errors import InvalidInput
@@ -40,6 +41,14 @@ def list_jobs(page: PageRequest) -> PageAnswer:
         "q": text, "found": found, "answer": answer, "tabs": TABS, "orders": ORDERS, "sizes": SIZES,
         "commands": ["ganger jobs"], "tab": request.args.get("status", ""), "order": request.args.get("order", NEWEST), "size": query["page_size"],
     })  # fmt: skip
+
+
+@pages.get("/ui/jobs/export")
+def export_jobs(page: PageRequest) -> PageAnswer:
+    """The jobs that match the search as a file."""
+    query = _query(search.parse(request.args.get("q", "").strip()))
+    asked = {name: value for name, value in query.items() if name not in {"page", "page_size"}}
+    return feed.ask(page, lookup.export_jobs, query={**asked, "format": request.args.get("format", "csv")})  # type: ignore[no-any-return]
 
 
 def _query(found: search.JobSearch) -> dict[str, object]:

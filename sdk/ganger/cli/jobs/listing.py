@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,12 +12,15 @@ from ganger.cli.connection import Connection
 from ganger.cli.jobs import columns
 from ganger.cli.jobs.selection import JobFilters, of_options
 from ganger.cli.options import Json, expanded
+from ganger.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ganger import Job
     from ganger.answers import JobGroupView
+
+USUAL_LIMIT = 50
 
 
 @expanded
@@ -30,7 +34,10 @@ def jobs(
         ),
     ] = None,
     order: Annotated[list[str] | None, typer.Option(help="Order by a field, descending with a leading -.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 50,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", "-n", min=1, help="At most so many; 50, and with --csv 100,000.", show_default=False),
+    ] = None,
     group_by: Annotated[
         str | None,
         typer.Option(
@@ -39,6 +46,9 @@ def jobs(
             help="Count them instead: by status, job_type, project, node, error, pool, priority, label:KEY.",
         ),
     ] = None,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Comma-separated values for spreadsheets, with all columns; all that match.")
+    ] = False,
     as_json: Json = False,
     connection: Connection,
 ) -> None:
@@ -54,13 +64,21 @@ def jobs(
     [bold]ganger jobs --status FAILED --group-by error[/]
 
     [bold]ganger jobs --type kml-footprint --since 3h --json | jq .id[/]
+
+    [bold]ganger jobs --status FAILED --since 7d --csv > failed.csv[/]
     """
-    names = columns.chosen(shown)
+    if as_csv and (as_json or group_by is not None or shown is not None):
+        raise UsageError("--csv has all columns of each job; it does not go with --json, --group-by and --columns")
+    names, most = columns.chosen(shown), limit or USUAL_LIMIT
     with connection.client() as api, of_options():
         if group_by is not None:
             _print_groups(api.lookup.groups(group_by, **which.query()), group_by, as_json=as_json)
             return
-        listed = api.jobs.list(limit=limit, page_size=min(limit, 1000), order=order or ["-id"], **which.query())
+        if as_csv:
+            for piece in api.lookup.export(limit=limit, order=order or ["-id"], **which.query()):
+                sys.stdout.buffer.write(piece)
+            return
+        listed = api.jobs.list(limit=most, page_size=min(most, 1000), order=order or ["-id"], **which.query())
         if as_json:
             for job in listed:
                 screen.line(job.document)

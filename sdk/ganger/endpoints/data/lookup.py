@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 from ganger import paging
 from ganger.answers import JobGroupList, JobGroupView, SearchResult, SearchResults
@@ -31,6 +32,20 @@ class LookupEndpoint:
         """
         call = Call("GET", "/jobs/groups/", params=paging.params({"group_by": group_by, **filters}))
         return cast("JobGroupList", self._transport.json(call))["results"]
+
+    def export(
+        self, file_format: Literal["csv", "jsonl"] = "csv", *, limit: int | None = None, **filters: Filter
+    ) -> Iterator[bytes]:
+        """Yield jobs that match as a file, piece by piece, the newest first unless `order` says otherwise; at most 100,000.
+
+        Filters are those of `jobs.list`. Raises Unreachable where the connection breaks in the middle.
+        """
+        query = paging.params({"format": file_format, "limit": limit, **filters})
+        process = os.getpid()
+        with self._transport.stream(Call("GET", "/jobs/export/", params=query), read_timeout_s=60.0) as response:
+            for piece in response.iter_bytes():
+                self._transport.check_process(process)
+                yield piece
 
     def acts(self, *, limit: int | None = None, **filters: Filter) -> Iterator[AuditEntry]:
         """Yield who did what, the newest first; filters are `actor`, `action`, `subject`, `started`, `ended`. An operator's."""
