@@ -104,14 +104,9 @@ OWN = {
 """Routes of the token that asks."""
 
 QUESTIONS = {
-    "GET /jobs/groups/",
-    "GET /jobs/export/",
-    "GET /search/",
-    "POST /schedules/preview/",
-    "GET /queue/head/",
-    "GET /queue/balance/",
+    "GET /jobs/groups/", "GET /jobs/export/", "GET /search/", "POST /schedules/preview/", "GET /queue/head/", "GET /queue/balance/",
     "GET /queue/balance/history/",
-}
+}  # fmt: skip
 """Routes that only reckon, from what the caller sees: a test of their own has what they say of another project."""
 
 OF_STATE = {

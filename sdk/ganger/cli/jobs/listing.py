@@ -75,7 +75,7 @@ def jobs(
             _print_groups(api.lookup.groups(group_by, **which.query()), group_by, as_json=as_json)
             return
         if as_csv:
-            for piece in api.lookup.export(limit=limit, order=order or ["-id"], **which.query()):
+            for piece in api.lookup.export("csv", limit=limit, order=order or ["-id"], **which.query()):
                 sys.stdout.buffer.write(piece)
             return
         listed = api.jobs.list(limit=most, page_size=min(most, 1000), order=order or ["-id"], **which.query())

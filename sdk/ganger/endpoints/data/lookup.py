@@ -34,7 +34,7 @@ class LookupEndpoint:
         return cast("JobGroupList", self._transport.json(call))["results"]
 
     def export(
-        self, file_format: Literal["csv", "jsonl"] = "csv", *, limit: int | None = None, **filters: Filter
+        self, file_format: Literal["csv", "jsonl"] = "csv", /, *, limit: int | None = None, **filters: Filter
     ) -> Iterator[bytes]:
         """Yield jobs that match as a file, piece by piece, the newest first unless `order` says otherwise; at most 100,000.
 
