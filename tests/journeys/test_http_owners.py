@@ -28,8 +28,7 @@ OF_ONE_THING = {
     "job": {
         "GET /jobs/<id:job_id>/", "PATCH /jobs/<id:job_id>/", "GET /jobs/<id:job_id>/events/", "GET /jobs/<id:job_id>/explain/",
         "GET /jobs/<id:job_id>/executions/", "POST /jobs/<id:job_id>/uploaded/", "GET /jobs/<id:job_id>/explain/nodes/", "GET /jobs/<id:job_id>/waits/",
-        "POST /jobs/<id:job_id>/done/", "GET /jobs/<id:job_id>/logs/<stream>/search/",
-        "POST /jobs/<id:job_id>/explain/trial/",
+        "POST /jobs/<id:job_id>/done/", "GET /jobs/<id:job_id>/logs/<stream>/search/", "POST /jobs/<id:job_id>/explain/trial/",
     },
     "operation": {"GET /operations/<id:operation_id>/", "GET /operations/<id:operation_id>/processes/"},
     "execution": {
@@ -104,8 +103,7 @@ OWN = {
 """Routes of the token that asks."""
 
 QUESTIONS = {
-    "GET /jobs/groups/", "GET /jobs/export/", "GET /search/", "POST /schedules/preview/", "GET /queue/head/", "GET /queue/balance/",
-    "GET /queue/balance/history/",
+    "GET /jobs/groups/", "GET /jobs/export/", "GET /search/", "POST /schedules/preview/", "GET /queue/head/", "GET /queue/balance/", "GET /queue/balance/history/",
 }  # fmt: skip
 """Routes that only reckon, from what the caller sees: a test of their own has what they say of another project."""
 
