@@ -42,7 +42,7 @@ class ProjectBalance:
 
 
 @dataclass(frozen=True, slots=True)
-class BalancePoint:
+class ProjectPoint:
     """How a project stood at one time: the share of the fleet that it used of late, and what it was owed in seconds of the whole fleet."""
 
     at: datetime
@@ -51,11 +51,11 @@ class BalancePoint:
 
 
 @dataclass(frozen=True, slots=True)
-class BalanceCourse:
+class ProjectCourse:
     """How a project stood over time, oldest first."""
 
     name: str
-    points: Sequence[BalancePoint]
+    points: Sequence[ProjectPoint]
 
 
 def head(forecaster: Forecaster, caller: Caller, most: int) -> list[HeadJob]:
@@ -94,7 +94,7 @@ def balance(rt: Runtime, forecaster: Forecaster, caller: Caller) -> list[Project
     return shown
 
 
-def courses(rt: Runtime, caller: Caller, hours: float, most: int) -> list[BalanceCourse]:
+def courses(rt: Runtime, caller: Caller, hours: float, most: int) -> list[ProjectCourse]:
     """Return how projects stood over the last hours, at most `MOST_POINTS` times each: those that the caller may see and that differed most.
 
     A time at which a project stood even and held nothing is a point, too, so that all have the same times.
@@ -104,11 +104,11 @@ def courses(rt: Runtime, caller: Caller, hours: float, most: int) -> list[Balanc
     every_s = max(rt.settings.sample_s, hours * 3600 / MOST_POINTS)
     with rt.db.begin() as tx:
         moments, samples = balance_samples.history(tx, since, until, every_s, most, caller.project_id)
-    known: dict[str, dict[datetime, BalancePoint]] = {}
+    known: dict[str, dict[datetime, ProjectPoint]] = {}
     for one in samples:
-        known.setdefault(one.name, {})[one.at] = BalancePoint(one.at, one.share, one.owed_s)
+        known.setdefault(one.name, {})[one.at] = ProjectPoint(one.at, one.share, one.owed_s)
     found = [
-        BalanceCourse(name, [points.get(at) or BalancePoint(at, 0.0, 0.0) for at in moments])
+        ProjectCourse(name, [points.get(at) or ProjectPoint(at, 0.0, 0.0) for at in moments])
         for name, points in known.items()
     ]
     return sorted(found, key=lambda one: -max(abs(point.owed_s) for point in one.points))

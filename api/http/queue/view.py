@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from api.http.jobs import view
 from api.http.queue.schema import BalanceCourseView, BalanceEntry, QueueHeadEntry
-from scheduler.explain.queue_order import BalanceCourse, HeadJob, ProjectBalance
+from scheduler.explain.queue_order import HeadJob, ProjectBalance, ProjectCourse
 from scheduler.store.jobs.listing import JobRow
 
 
@@ -35,7 +35,7 @@ def balance(found: ProjectBalance) -> BalanceEntry:
     }
 
 
-def course(found: BalanceCourse) -> BalanceCourseView:
+def course(found: ProjectCourse) -> BalanceCourseView:
     """Return how one project stood over time."""
     return {
         "project": found.name,

@@ -24,7 +24,7 @@ class ProjectLine:
 
 
 @dataclass(frozen=True, slots=True)
-class BalanceChart:
+class ProjectChart:
     """The lines, the largest debt in seconds, the first time, and the times of the table, newest first."""
 
     lines: Sequence[ProjectLine]
@@ -33,7 +33,7 @@ class BalanceChart:
     times: Sequence[datetime]
 
 
-def draw(courses: Sequence[Mapping[str, Any]]) -> BalanceChart | None:
+def draw(courses: Sequence[Mapping[str, Any]]) -> ProjectChart | None:
     """Return the chart of these projects; None where all stood even, or there are too few samples for a line."""
     most_s = max((abs(point["owed_s"]) for one in courses for point in one["points"]), default=0.0)
     times = [point["time"] for point in courses[0]["points"]] if courses else []
@@ -47,4 +47,4 @@ def draw(courses: Sequence[Mapping[str, Any]]) -> BalanceChart | None:
         owed = [point["owed_s"] for point in one["points"]]
         points = " L".join(f"{x:.1f},{HALF - HALF * value / most_s:.1f}" for x, value in zip(xs, owed, strict=True))
         lines.append(ProjectLine(one["project"], f"M{points}", number, owed[::-step][:TABLE_ROWS]))
-    return BalanceChart(lines, most_s, times[0], times[::-step][:TABLE_ROWS])
+    return ProjectChart(lines, most_s, times[0], times[::-step][:TABLE_ROWS])
