@@ -23,6 +23,8 @@ NAVIGATION = (
     ("jobs", "jobs", "Jobs", "jobs", None),
     ("queue", "queue", "Queue", "queue", None),
     ("workflows", "workflows", "Workflows", "graph", None),
+    ("schedules", "schedules", "Schedules", "clock", None),
+    ("data-sets", "data-sets", "Data sets", "pools", None),
     ("types", "types", "Job types", "types", None),
     ("errors", "errors", "Errors", "failed", None),
     ("nodes", "nodes", "Nodes", "nodes", None),

@@ -9,7 +9,8 @@ import orjson
 from flask import Flask, Response, g, redirect, request
 from werkzeug.wrappers import Response as PlainResponse
 
-from api.http import api_runtime, auth
+from api.http import api_runtime, auth, transfer
+from api.http.files import routes as files
 from api.ui import frame
 from api.ui.live import broadcaster
 from api.ui.live import routes as live
@@ -61,6 +62,8 @@ def _view(route: PageRoute) -> Callable[..., PlainResponse]:
     def view(**path: int | str) -> PlainResponse:
         page = _page(route)
         g.page = page
+        if route.takes_file:
+            transfer.expect_file(min(page.rt.settings.max_upload, files.MOST_FORM))
         if route.method == "POST":
             forgery.check(page.session) if route.role is not None else forgery.check_origin()
         answer = route.function(page, **path)

@@ -58,12 +58,13 @@ P = TypeVar("P", bound=PageFunction)
 
 @dataclass(frozen=True, slots=True)
 class PageRoute:
-    """One method of one address beneath `/ui/`; `role` None is a page that everybody may see."""
+    """One method of one address beneath `/ui/`; `role` None is a page that everybody may see. `takes_file`: a form with a file in it."""
 
     method: str
     rule: str
     function: PageFunction
     role: Role | None
+    takes_file: bool = False
 
 
 @dataclass(slots=True)
@@ -76,13 +77,13 @@ class Pages:
         """Declare what is shown at this address."""
         return self._declare("GET", rule, role)
 
-    def post(self, rule: str, *, role: Role | None = Role.VIEWER) -> Callable[[P], P]:
+    def post(self, rule: str, *, role: Role | None = Role.VIEWER, takes_file: bool = False) -> Callable[[P], P]:
         """Declare what a form that is sent to this address does."""
-        return self._declare("POST", rule, role)
+        return self._declare("POST", rule, role, takes_file=takes_file)
 
-    def _declare(self, method: str, rule: str, role: Role | None) -> Callable[[P], P]:
+    def _declare(self, method: str, rule: str, role: Role | None, *, takes_file: bool = False) -> Callable[[P], P]:
         def declare(function: P) -> P:
-            self.all.append(PageRoute(method, rule, function, role))
+            self.all.append(PageRoute(method, rule, function, role, takes_file))
             return function
 
         return declare

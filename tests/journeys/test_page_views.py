@@ -1,5 +1,6 @@
 """What the pages show and do, without a browser: every page for every role, empty and full, with hostile words in everything."""
 
+import io
 import re
 from typing import Any
 
@@ -50,7 +51,11 @@ def full(api: Api) -> dict[str, int]:
         id=execution,
         data=f"{EVIL}\n\x1b[31mred\x1b[0m {TURNED} \x00\n10 %\r20 %\r100 %\n".encode() + b"\xff\xfe\n",
     )
+    schedule = api.post("/schedules/", {"name": EVIL[:40], "cron": "@daily", "zone": "UTC", "job": step}).json
+    data_set = api.post("/data-sets/", {"name": EVIL, "grid": {"blocks": [1, 1, 1], "size": [1, 1, 1]}}).json
     return {
+        "schedule": schedule["id"],
+        "data_set": data_set["data_set"]["id"],
         "workflow": workflow["id"],
         "job": job["id"],
         "node": api.value("SELECT id FROM nodes"),
@@ -59,7 +64,7 @@ def full(api: Api) -> dict[str, int]:
 
 
 def filled(rule: str, full: dict[str, int]) -> str:
-    known = {"workflow_id": full["workflow"], "job_id": full["job"], "node_id": full["node"], "execution_id": full["execution"], "name": "default",
+    known = {"schedule_id": full["schedule"], "data_set_id": full["data_set"], "workflow_id": full["workflow"], "job_id": full["job"], "node_id": full["node"], "execution_id": full["execution"], "name": "default",
              "stream": "stdout", "rest": "x", "version": "1.0", "act": "cancel", "what": "index", "file_id": 1, "operation_id": 1, "token_id": 1}  # fmt: skip
     return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: str(known[found[1]]), rule)
 
@@ -276,3 +281,60 @@ def test_the_list_of_jobs_is_taken_along_as_a_file_with_its_search(api: Api, pag
     answer = pages.get(address[1].replace("&amp;", "&"))
     lines = answer.data.decode("utf-8-sig").splitlines()
     assert [line.split(",")[:2] for line in lines[1:]] == [[str(kept), "'=two"]]
+
+
+def test_a_schedule_is_paused_run_and_let_go_on_in_the_page(api: Api, pages: PageReader) -> None:
+    body = {"name": "nightly", "cron": "@daily", "zone": "UTC", "job": {"command": ["true"]}}
+    schedule = api.post("/schedules/", body).json["id"]
+    assert "nightly" in pages.get("/ui/schedules").text
+    base = f"/ui/schedules/{schedule}"
+    pages.get(base)
+    assert pages.post(f"{base}/pause", {"reason": "the disk is full"}).status_code == 303
+    page = pages.get(base).text
+    assert "the disk is full" in page
+    assert "Go on" in page
+    assert pages.post(f"{base}/trigger").status_code == 303
+    run = api.get(f"/schedules/{schedule}/firings/").json["results"][0]
+    assert f"job {run['job']}" in pages.get(base).text
+    assert pages.post(f"{base}/resume", {"catch_up": "1"}).status_code == 303
+    assert not api.get(f"/schedules/{schedule}/").json["is_paused"]
+    made = pages.post(f"{base}/backfill", {"from": "2026-01-01T00:00", "to": "2026-01-03T00:00"})
+    assert made.status_code == 303, made.text
+    assert api.get(f"/schedules/{schedule}/firings/").json["count"] > 2
+    assert pages.post(f"{base}/backfill", {"from": "soon", "to": ""}).status_code == 400
+    assert pages.post(f"{base}/end-backfill").status_code == 303
+    assert pages.post(f"{base}/nothing").status_code == 404
+    assert pages.as_("viewer").post(f"{base}/pause").status_code == 403
+    assert pages.post(f"{base}/delete").headers["Location"].startswith("/ui/schedules?")
+    assert pages.get(base).status_code == 404
+
+
+def test_a_data_set_is_deleted_and_restored_in_the_page(api: Api, pages: PageReader) -> None:
+    made = api.post("/data-sets/", {"name": "ore", "grid": {"blocks": [1, 1, 1], "size": [1, 1, 1]}}).json["data_set"]
+    base = f"/ui/data-sets/{made['id']}"
+    assert "ore" in pages.get("/ui/data-sets").text
+    pages.get(base)
+    assert pages.post(f"{base}/delete").status_code == 303
+    assert "Restore" in pages.get(base).text
+    assert "No data set" in pages.get("/ui/data-sets").text
+    assert "ore" in pages.get("/ui/data-sets?deleted=true").text
+    assert pages.post(f"{base}/restore").status_code == 303
+    assert api.get(f"/data-sets/{made['id']}/").json["deleted"] is None
+
+
+def test_what_a_job_awaits_is_sent_from_its_page_and_then_it_begins(api: Api, pages: PageReader) -> None:
+    kind = {"interface": {"input_data": [{"name": "table", "type": "file"}]}}
+    api.a_type("takes-file", **kind)
+    job = api.a_job(job_type="takes-file", awaits=[{"name": "table"}])["id"]
+    base = f"/ui/jobs/{job}"
+    assert "What it waits to be sent" in pages.get(base).text
+    assert "All has come" not in pages.get(base).text
+    sent = pages.post(f"{base}/upload", {"input": "table", "file": (io.BytesIO(b"a,b"), "t.csv", "text/csv")})
+    assert sent.status_code == 303, sent.text
+    assert "All has come" in pages.get(base).text
+    assert pages.post(f"{base}/upload", {"input": "other", "file": (io.BytesIO(b""), "t")}).status_code == 404
+    assert pages.post(f"{base}/upload", {"input": "table"}).status_code == 400
+    assert pages.as_("viewer").post(f"{base}/upload", {"input": "table"}).status_code == 403
+    assert pages.post(f"{base}/uploaded").status_code == 303
+    assert api.get(f"/jobs/{job}/").json["status"] in {"PENDING", "QUEUED"}
+    assert api.get(f"/jobs/{job}/").json["awaits"][0]["size"] == 3

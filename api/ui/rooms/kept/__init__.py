@@ -1,0 +1,1 @@
+"""What projects keep beside their jobs: schedules and data sets."""
