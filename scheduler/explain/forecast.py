@@ -15,10 +15,12 @@ from scheduler.cluster_state import ClusterState
 from scheduler.identifiers import ExecutionId, JobId, ProjectId
 from scheduler.jobs.admission import AdmissionCheck
 from scheduler.rules.cluster.plan import Placement, Plan
+from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.explain import explain, queue_position, trial
 from scheduler.rules.explain.answer import Explanation, Fix, NoFittingNode
 from scheduler.rules.explain.explain import TrialJob
+from scheduler.rules.explain.main_reason import MainReasons
 from scheduler.rules.explain.node_fit import NodeFit
 from scheduler.rules.explain.queue_position import ProjectStanding, QueueEntry
 from scheduler.rules.placement.placement import place
@@ -35,6 +37,9 @@ _PLAN_WORTH = 20.0
 
 _POLICY_KEPT_S = 5.0
 """Seconds between two readings of the accounts of projects; the leader writes them twice a minute."""
+
+_OF_OTHERS = frozenset({Reason.BEHIND, Reason.NEXT, Reason.RESERVED})
+"""Reasons that only jobs have which could start on some node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +70,16 @@ class NodeFits:
 
 @dataclass(frozen=True, slots=True)
 class HeadForecast:
-    """The first jobs of the queue in their order, the plan for this moment, and the names of its nodes."""
+    """The first jobs of the queue in their order, the plan for this moment, and the names of its nodes.
+
+    `reasons` has the main reason of each shape among them that the plan refused, `hopeless` the shapes that no node could ever take.
+    """
 
     entries: Sequence[QueueEntry]
     plan: Plan
     names: Mapping[int, str]
+    reasons: Mapping[int, Reason] = field(default_factory=dict)
+    hopeless: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +153,16 @@ class Forecaster:
             spoken_of = {one.node_id for one in plan.placements} | {
                 one for kept in plan.reservations for one in kept.node_ids
             }
-            return HeadForecast(entries, plan, {one: state.nodes[one].name for one in spoken_of if one in state.nodes})
+            names = {one: state.nodes[one].name for one in spoken_of if one in state.nodes}
+            refused = {entry.shape.id: entry.shape for entry in entries if entry.shape.id in plan.refusals}
+            main = MainReasons(state.snapshot())
+            reasons = {each: main.of(shape, plan.refusals[each]) for each, shape in refused.items()}
+            hopeless = {each for each, shape in refused.items() if self._is_hopeless(shape, reasons[each])}
+            return HeadForecast(entries, plan, names, reasons, frozenset(hopeless))
+
+    def _is_hopeless(self, shape: Shape, reason: Reason) -> bool:
+        """Tell whether no node could ever take a shape; what waits for its turn alone could start."""
+        return reason not in _OF_OTHERS and self.admission.never_fits(shape, sure=False) is not None
 
     def standings(self) -> list[ProjectStanding]:
         """Return how the projects stand that wait or hold something, whoever goes first first."""

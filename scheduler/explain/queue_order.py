@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from scheduler.explain.forecast import Forecaster
-from scheduler.explain.words import WouldWord
+from scheduler.explain.words import NEVER, WouldWord
 from scheduler.identifiers import JobId
 from scheduler.identity import Caller
 from scheduler.rules.explain.queue_position import ProjectStanding
@@ -68,11 +68,13 @@ def head(forecaster: Forecaster, caller: Caller, most: int) -> list[HeadJob]:
     cleared = {one.job_id for one in found.plan.preemptions}
     jobs = []
     for entry in found.entries:
-        refusal = found.plan.refusals.get(entry.shape.id)
+        refused = found.reasons.get(entry.shape.id)
         reservation = kept.get(JobId(entry.job_id))
         nodes = placed.get(entry.job_id) or ([] if reservation is None else list(reservation.node_ids))
         would: WouldWord = "start" if entry.job_id in placed else "make-room" if entry.job_id in cleared else "wait"
-        reason = None if entry.job_id in placed else slug(refusal.reason) if refusal is not None else None
+        reason = None if entry.job_id in placed or refused is None else slug(refused)
+        if reason is not None and entry.shape.id in found.hopeless:
+            reason = NEVER
         start = None if reservation is None else datetime.fromtimestamp(reservation.start, UTC)
         named = [(one, found.names.get(one, str(one))) for one in dict.fromkeys(nodes)]
         jobs.append(HeadJob(entry.place, JobId(entry.job_id), would, named, start, reason))

@@ -34,6 +34,8 @@ def jobs(browser: Any, installation: Installation) -> dict[str, int]:
         installation.wait(made[name], status)
     workflow = {"jobs": {"long": {"command": ["sleep", "600"]}, "next": {"command": ["true"], "needs": ["long"]}}}
     made["workflow"] = installation.api.post("/workflows/", json={"definition": workflow}).json()["id"]
+    nightly = {"name": "nightly", "cron": "@daily", "zone": "UTC", "job": {"command": ["true"]}}
+    made["schedule"] = installation.api.post("/schedules/", json=nightly).json()["id"]
     return made
 
 
@@ -46,7 +48,7 @@ def page(browser: Any, installation: Installation, jobs: dict[str, int]) -> Iter
 
 def addresses(jobs: dict[str, int]) -> list[str]:
     single = [f"jobs/{jobs[name]}" for name in ("failed", "gpu", "evil")]
-    return ["", "jobs", "queue", "types", "errors", "nodes", "nodes/1", "pools", "pools/default", "operations", "admin", "audit", "submit", "workflows", f"workflows/{jobs['workflow']}",
+    return ["", "jobs", "queue", "types", "errors", "nodes", "nodes/1", "pools", "pools/default", "operations", "admin", "audit", "submit", "workflows", "schedules", f"schedules/{jobs['schedule']}", "data-sets", f"workflows/{jobs['workflow']}",
             "me", "help", "executions/1/log", "bulk/cancel?q=status:queued", *single]  # fmt: skip
 
 
@@ -158,6 +160,25 @@ def test_a_long_log_is_a_window_that_jumps_finds_and_links(
     page.wait_for_selector(".log-row .c-red:has-text('red')")
     assert "100%" in page.inner_text(".log-rows")
     assert "50%" not in page.inner_text(".log-rows")
+    assert not page.troubles
+
+
+def test_lines_that_are_json_show_time_level_and_message_first(page: Any, installation: Installation) -> None:
+    lines = (
+        '{"ts": 1700000000, "level": "error", "msg": "no such tile", "tile": 7}', '{"a": 1}', '{"level": 30, "msg": "<b>ok</b>"}', "{no json}",
+    )  # fmt: skip
+    job = installation.submit("printf", "%s\\n", *lines)
+    installation.wait(job, "COMPLETED")
+    execution = installation.api.get(f"/jobs/{job}/").json()["job_exes"][0]["id"]
+    page.goto(f"{installation.ready['url']}/ui/executions/{execution}/log#L1")
+    page.wait_for_selector(".log-row .level.bad:has-text('error')")
+    shown = page.locator(".log-text").all_inner_texts()
+    assert shown[0].split() == ["2023-11-14T22:13:20.000Z", "error", "no", "such", "tile", "tile=7"]
+    assert shown[1] == '{"a": 1}'
+    assert shown[2].split() == ["info", "<b>ok</b>"]
+    assert shown[3] == "{no json}"
+    page.click("[data-json]")
+    page.wait_for_function("document.querySelector('.log-text').textContent.startsWith('{\"ts\"')")
     assert not page.troubles
 
 

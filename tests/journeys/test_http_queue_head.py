@@ -34,7 +34,7 @@ def test_the_head_of_the_queue_is_in_the_order_of_priority_and_share_and_says_wh
     assert [one["position"] for one in found] == list(range(1, 7))
     by_id = {one["job"]["id"]: one for one in found}
     assert (by_id[urgent]["would"], by_id[urgent]["nodes"][0]["name"]) == ("start", "n1")
-    assert (by_id[big]["would"], by_id[big]["nodes"]) == ("wait", [])
+    assert (by_id[big]["would"], by_id[big]["nodes"], by_id[big]["reason"]) == ("wait", [], "never-fits")
     assert [one["job"]["id"] for one in api.get("/queue/head/", limit=2).json["results"]] == order[:2]
     assert [one["job"]["id"] for one in api.as_("mine").get("/queue/head/").json["results"]] == [other]
     standing = api.get("/queue/balance/").json["results"]

@@ -2,6 +2,7 @@
 
 import io
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from api.ui.rooms import ALL
 from scheduler.identity import Role
 from tests.support.api import Api
 from tests.support.browserless import PageReader, signed_in
+from tests.support.uploads import awaiting, signing
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 TURNED = "abc\u202edcba"
@@ -51,8 +53,10 @@ def full(api: Api) -> dict[str, int]:
         id=execution,
         data=f"{EVIL}\n\x1b[31mred\x1b[0m {TURNED} \x00\n10 %\r20 %\r100 %\n".encode() + b"\xff\xfe\n",
     )
-    schedule = api.post("/schedules/", {"name": EVIL[:40], "cron": "@daily", "zone": "UTC", "job": step}).json
-    data_set = api.post("/data-sets/", {"name": EVIL, "grid": {"blocks": [1, 1, 1], "size": [1, 1, 1]}}).json
+    schedule = api.post("/schedules/", {"name": "nightly", "cron": "@daily", "zone": "UTC", "job": step}).json
+    data_set = api.post(
+        "/data-sets/", {"name": "ore", "description": EVIL, "grid": {"blocks": [1, 1, 1], "size": [1, 1, 1]}}
+    ).json
     return {
         "schedule": schedule["id"],
         "data_set": data_set["data_set"]["id"],
@@ -322,19 +326,19 @@ def test_a_data_set_is_deleted_and_restored_in_the_page(api: Api, pages: PageRea
     assert api.get(f"/data-sets/{made['id']}/").json["deleted"] is None
 
 
-def test_what_a_job_awaits_is_sent_from_its_page_and_then_it_begins(api: Api, pages: PageReader) -> None:
-    kind = {"interface": {"input_data": [{"name": "table", "type": "file"}]}}
-    api.a_type("takes-file", **kind)
-    job = api.a_job(job_type="takes-file", awaits=[{"name": "table"}])["id"]
-    base = f"/ui/jobs/{job}"
-    assert "What it waits to be sent" in pages.get(base).text
-    assert "All has come" not in pages.get(base).text
-    sent = pages.post(f"{base}/upload", {"input": "table", "file": (io.BytesIO(b"a,b"), "t.csv", "text/csv")})
-    assert sent.status_code == 303, sent.text
-    assert "All has come" in pages.get(base).text
-    assert pages.post(f"{base}/upload", {"input": "other", "file": (io.BytesIO(b""), "t")}).status_code == 404
-    assert pages.post(f"{base}/upload", {"input": "table"}).status_code == 400
-    assert pages.as_("viewer").post(f"{base}/upload", {"input": "table"}).status_code == 403
-    assert pages.post(f"{base}/uploaded").status_code == 303
-    assert api.get(f"/jobs/{job}/").json["status"] in {"PENDING", "QUEUED"}
-    assert api.get(f"/jobs/{job}/").json["awaits"][0]["size"] == 3
+def test_what_a_job_awaits_is_sent_from_its_page_and_then_it_begins(database_url: str, tmp_path: Path) -> None:
+    with signing(database_url, tmp_path) as api:
+        pages = signed_in(api, "admin")
+        job = awaiting(api)["id"]
+        base = f"/ui/jobs/{job}"
+        assert "What it waits to be sent" in pages.get(base).text
+        assert "All has come" not in pages.get(base).text
+        sent = pages.post(f"{base}/upload", {"input": "table", "file": (io.BytesIO(b"a,b"), "t.csv", "text/csv")})
+        assert sent.status_code == 303, sent.text
+        assert "All has come" in pages.get(base).text
+        assert pages.post(f"{base}/upload", {"input": "other", "file": (io.BytesIO(b""), "t")}).status_code == 404
+        assert pages.post(f"{base}/upload", {"input": "table"}).status_code == 400
+        assert pages.as_("viewer").post(f"{base}/upload", {"input": "table"}).status_code == 403
+        assert pages.post(f"{base}/uploaded").status_code == 303
+        assert api.get(f"/jobs/{job}/").json["status"] in {"PENDING", "QUEUED"}
+        assert api.get(f"/jobs/{job}/").json["awaits"][0]["size"] == 3

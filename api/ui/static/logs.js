@@ -42,6 +42,44 @@ export function pieces(line) {
   return made;
 }
 
+const LEVELS = ["level", "severity", "levelname", "log.level", "lvl"], MESSAGES = ["message", "msg", "event"], TIMES = ["time", "timestamp", "@timestamp", "ts", "asctime"];
+const NUMBERED = new Map([[10, "trace"], [20, "debug"], [30, "info"], [40, "warning"], [50, "error"], [60, "fatal"]]);
+const MOST_JSON = 65_536, MOST_VALUE = 200;
+
+/** What a line says that is a JSON object: its time, level and message first, the rest after them; null for every other line. @param {string} line @returns {{text: string, cls: string}[] | null} */
+export function folded(line) {
+  const text = line.trim();
+  if (!text.startsWith("{") || !text.endsWith("}") || text.length > MOST_JSON) return null;
+  /** @type {Record<string, unknown>} */ let found;
+  try { found = JSON.parse(text); } catch { return null; }
+  const rest = new Map(Object.entries(found));
+  const take = (/** @type {string[]} */ names) => { const name = names.find((one) => ["string", "number"].includes(typeof rest.get(one))); const value = name === undefined ? undefined : rest.get(name); if (name !== undefined) rest.delete(name); return value; };
+  const level = take(LEVELS), message = take(MESSAGES);
+  if (level === undefined && message === undefined) return null;
+  const at = take(TIMES);
+  const word = String(typeof level === "number" ? NUMBERED.get(level) ?? level : level ?? "").toLowerCase();
+  const tone = /^(fatal|crit|alert|emerg|panic|err)/.test(word) ? "bad" : /^warn/.test(word) ? "warn" : /^(debug|trace|verbose)/.test(word) ? "quiet" : "run";
+  const made = [];
+  if (at !== undefined) made.push({ text: `${moment(at)} `, cls: "quiet" });
+  if (word) made.push({ text: `${word.slice(0, 12).padEnd(7)} `, cls: `level ${tone}` });
+  made.push({ text: String(message ?? "").replaceAll("\n", " ⏎ "), cls: "" });
+  for (const [name, value] of rest) made.push({ text: `  ${name}=`, cls: "quiet" }, { text: short(value), cls: "quiet" });
+  return made.flatMap((one) => pieces(one.text).map((part) => ({ text: part.text, cls: one.cls })));
+}
+
+/** @param {unknown} at */
+function moment(at) {
+  const numeric = typeof at === "number" ? at : Number.NaN;
+  const when = Number.isNaN(numeric) ? null : new Date(numeric > 1e11 ? numeric : numeric * 1000);
+  return when && !Number.isNaN(when.getTime()) ? when.toISOString() : String(at).slice(0, 40);
+}
+
+/** @param {unknown} value */
+function short(value) {
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  return text.length > MOST_VALUE ? `${text.slice(0, MOST_VALUE)}…` : text;
+}
+
 class LogWindow {
   /** @param {HTMLElement} root */
   constructor(root) {
@@ -59,6 +97,7 @@ class LogWindow {
     /** @type {Map<number, string[]>} */ this.ready = new Map();
     this.marked = [-1, -1];
     /** @type {number[]} */ this.hits = [];
+    this.raw = false; this.hasJson = false;
     this.at = -1; this.drawn = ""; this.loading = 0; this.early = false;
     /** @type {Map<number, {row: HTMLElement, state: string}>} the rows that are there, by line */ this.made = new Map();
   }
@@ -134,7 +173,7 @@ class LogWindow {
     const shown = Math.ceil(this.view.clientHeight / ROW) + 2;
     const first = Math.min(this.first(), Math.max(0, this.total - Math.floor(this.view.clientHeight / ROW)));
     const end = Math.min(this.total, first + shown);
-    const state = `${first}:${end}:${this.marked}:${this.at}:${[...this.ready.keys()].join()}`;
+    const state = `${first}:${end}:${this.raw}:${this.marked}:${this.at}:${[...this.ready.keys()].join()}`;
     if (state === this.drawn) return;
     this.drawn = state;
     for (const [number, one] of this.made) if (number < first || number >= end) { one.row.remove(); this.made.delete(number); }
@@ -156,7 +195,7 @@ class LogWindow {
 
   /** Leaves the row of a line where it is if it says the same, else makes it anew; returns the row after it. @param {number} number @param {string | null} text @param {Element | null} next */
   keep(number, text, next) {
-    const state = `${text === null}:${text?.length}:${number >= this.marked[0] && number <= this.marked[1]}:${number === this.hits[this.at]}`;
+    const state = `${text === null}:${text?.length}:${this.raw}:${number >= this.marked[0] && number <= this.marked[1]}:${number === this.hits[this.at]}`;
     const found = this.made.get(number);
     if (found && found.state === state) return found.row.nextElementSibling;
     const row = this.row(number, text);
@@ -178,7 +217,12 @@ class LogWindow {
     const line = document.createElement("span");
     line.className = "log-text";
     if (text === null) line.textContent = "…";
-    else for (const piece of pieces(text)) line.append(this.piece(piece));
+    else {
+      const made = folded(text);
+      if (made && !this.hasJson) { this.hasJson = true; this.root.querySelector("[data-json]")?.removeAttribute("hidden"); }
+      if (made && !this.raw) line.title = text.slice(0, 4000);
+      for (const piece of made && !this.raw ? made : pieces(text)) line.append(this.piece(piece));
+    }
     row.append(link, line);
     return row;
   }
@@ -267,6 +311,8 @@ if (root) {
     requestAnimationFrame(() => log.draw());
   }, { passive: true });
   button.addEventListener("click", () => follow(!log.follow));
+  const json = /** @type {HTMLButtonElement} */ (root.querySelector("[data-json]"));
+  json.addEventListener("click", () => { log.raw = !log.raw; json.setAttribute("aria-pressed", String(!log.raw)); log.draw(); });
   const form = /** @type {HTMLFormElement} */ (root.querySelector("form.log-find"));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
