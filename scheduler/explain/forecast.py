@@ -153,8 +153,10 @@ class Forecaster:
             spoken_of = {one.node_id for one in plan.placements} | {
                 one for kept in plan.reservations for one in kept.node_ids
             }
-            names = {one: state.nodes[one].name for one in spoken_of if one in state.nodes}
-            refused = {entry.shape.id: entry.shape for entry in entries if entry.shape.id in plan.refusals}
+            names: dict[int, str] = {one: state.nodes[one].name for one in spoken_of if one in state.nodes}
+            refused: dict[int, Shape] = {
+                entry.shape.id: entry.shape for entry in entries if entry.shape.id in plan.refusals
+            }
             main = MainReasons(state.snapshot())
             reasons = {each: main.of(shape, plan.refusals[each]) for each, shape in refused.items()}
             hopeless = {each for each, shape in refused.items() if self._is_hopeless(shape, reasons[each])}

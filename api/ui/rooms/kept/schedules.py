@@ -59,7 +59,7 @@ def _pause(page: PageRequest, schedule_id: int) -> None:
 
 
 def _resume(page: PageRequest, schedule_id: int) -> None:
-    body = {"is_paused": False, "catch_up": "catch_up" in request.form}
+    body: dict[str, Any] = {"is_paused": False, "catch_up": "catch_up" in request.form}
     feed.ask(page, schedules.change_schedule, schedule_id=schedule_id, body=body)
 
 
@@ -69,7 +69,7 @@ def _trigger(page: PageRequest, schedule_id: int) -> None:
 
 def _backfill(page: PageRequest, schedule_id: int) -> None:
     form = request.form
-    body = {name: _moment(form.get(name, "")) for name in ("from", "to")}
+    body: dict[str, Any] = {name: _moment(form.get(name, "")) for name in ("from", "to")}
     feed.ask(page, schedules.backfill_schedule, schedule_id=schedule_id, body=body)
 
 
