@@ -17,7 +17,15 @@ TYPES = ("scheduler.identifiers", "scheduler.documents")
 OUTCOMES = "scheduler.rules.lifecycle.outcome"
 MAY_IMPORT = {
     "scheduler.rules": ("scheduler.rules", "scheduler.errors", *TYPES),
-    "scheduler.store": ("scheduler.store", "scheduler.rules", "scheduler.errors", "scheduler.wire", *TYPES),
+    # Whoever listens connects without the engine, so it reads the address itself.
+    "scheduler.store": (
+        "scheduler.store",
+        "scheduler.rules",
+        "scheduler.errors",
+        "scheduler.wire",
+        "scheduler.servers.database_address",
+        *TYPES,
+    ),  # fmt: skip
     "scheduler.wire": ("scheduler.wire", "scheduler.errors", "scheduler.rules", *TYPES),
     "scheduler.errors": (),
     "scheduler.identifiers": (),
