@@ -25,7 +25,7 @@ MAY_IMPORT = {
         "scheduler.wire",
         "scheduler.servers.database_address",
         *TYPES,
-    ),  # fmt: skip
+    ),
     "scheduler.wire": ("scheduler.wire", "scheduler.errors", "scheduler.rules", *TYPES),
     "scheduler.errors": (),
     "scheduler.identifiers": (),
