@@ -219,6 +219,9 @@ class LogView(TypedDict):
     next_offset: int
     offset: int
     phase: str | None
+    stderr_lines: list[
+        list[Any]
+    ]  # The lines of `text` that standard error has a part in: first and last of each run, from 0.
     stream: str
     text: str
 

@@ -182,6 +182,19 @@ def test_lines_that_are_json_show_time_level_and_message_first(page: Any, instal
     assert not page.troubles
 
 
+def test_lines_of_standard_error_are_marked_among_those_of_both_streams(page: Any, installation: Installation) -> None:
+    job = installation.submit("sh", "-c", "echo one; sleep 0.2; echo two >&2; echo three >&2; sleep 0.2; echo four")
+    installation.wait(job, "COMPLETED")
+    execution = installation.api.get(f"/jobs/{job}/").json()["job_exes"][0]["id"]
+    log = installation.api.get(f"/job-executions/{execution}/logs/combined/", params={"format": "json"}).json()
+    assert (log["text"], log["stderr_lines"]) == ("one\ntwo\nthree\nfour\n", [[1, 2]])
+    page.goto(f"{installation.ready['url']}/ui/executions/{execution}/log#L1")
+    page.wait_for_selector(".log-row.stderr")
+    assert page.locator(".log-row.stderr .log-text").all_inner_texts() == ["two", "three"]
+    assert page.locator(".log-row:not(.stderr) .log-text").all_inner_texts() == ["one", "four"]
+    assert not page.troubles
+
+
 def test_what_others_wrote_runs_nowhere(page: Any, installation: Installation, jobs: dict[str, int]) -> None:
     for address in ("jobs", f"jobs/{jobs['evil']}", "", "jobs?q=status:completed"):
         page.goto(f"{installation.ready['url']}/ui/{address}")

@@ -18,6 +18,10 @@ class LogView(TypedDict):
     offset: int
     next_offset: int
     text: str
+    stderr_lines: Annotated[
+        list[tuple[int, int]],
+        Field(description="the lines of `text` that standard error has a part in: first and last of each run, from 0"),
+    ]
     is_finished: bool
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from flask import Response
@@ -32,6 +32,9 @@ from scheduler.store.executions.listing import ExecutionFilter
 routes = Routes("executions")
 ORDERS = tuple(listing.KEYS)
 STREAMS = ("stdout", "stderr", "combined")
+WHOLE_PART = 4 * 1024**2
+"""Bytes: as much as is asked for as JSON is in one answer; of more, what one reading has."""
+
 _indexes = LogIndexes()
 TEXT = {"schema": {"type": "string"}}
 LOG = {
@@ -104,7 +107,7 @@ def show_log(
         return Answer(None, 204, {"X-Next-Offset": str(first)})
     form = query.format or ("json" if asks_for_json() else "txt")
     if form == "json":
-        return _json(wanted, printed if query.tail is None else _whole(read, printed))
+        return _json(wanted, _whole(read, printed) if query.tail is not None or _is_part(query.limit) else printed)
     return log_page.respond(_all(read, printed)) if form == "html" else _text(read, printed)
 
 
@@ -163,8 +166,30 @@ def _json(wanted: OutputSelection, printed: OutputSoFar) -> LogView:
         "offset": printed.pieces[0].start,
         "next_offset": printed.pieces[-1].end,
         "text": text.decode("utf-8", "replace"),
+        "stderr_lines": _stderr_lines(printed.pieces),
         "is_finished": printed.finished,
     }
+
+
+def _is_part(limit: int | None) -> bool:
+    """Tell whether so many bytes are few enough to be in one answer, in however many pieces they were printed."""
+    return limit is not None and limit <= WHOLE_PART
+
+
+def _stderr_lines(pieces: Sequence[OutputPiece]) -> list[tuple[int, int]]:
+    """Return the runs of lines, counted from the first piece, that standard error has a part in."""
+    runs: list[tuple[int, int]] = []
+    line = 0
+    for piece in pieces:
+        following = line + piece.data.count(b"\n")
+        last = following - piece.data.endswith(b"\n")
+        if piece.stream == "stderr" and piece.data:
+            if runs and runs[-1][1] >= line - 1:
+                runs[-1] = (runs[-1][0], last)
+            else:
+                runs.append((line, last))
+        line = following
+    return runs
 
 
 def _text(read: Callable[[int], OutputSoFar], printed: OutputSoFar) -> Response:

@@ -30,6 +30,11 @@ SHOWN_OUTPUT = 64 * 1024
 PLAIN_END = 16 * 1024
 """Bytes of the end that the page of the log has itself, for whoever has no scripts, and to begin with: to lay out four times as many took longer than to fetch the first lines."""
 
+MOST_DIGITS = 12
+
+MOST_RUNS = 1_000
+"""Runs of lines of standard error that are marked in one part of a log."""
+
 HEAD = 128 * 1024
 """Bytes of the beginning that the window asks for while its scripts come: a thousand lines of usual length."""
 
@@ -83,9 +88,23 @@ def read_log(page: PageRequest, execution_id: int, what: str) -> PageAnswer:
         return respond(feed.ask(page, executions.search_log, query={"phase": phase, **query}, **named))
     if what != "text":
         raise NotFound("there is no such page")
+    if stream == "combined" and _is_short(asked["limit"]):
+        return _both(feed.ask(page, executions.show_log, query={"phase": phase, "format": "json", **asked}, **named))
     found = feed.ask(page, executions.show_log, query={"phase": phase, "format": "txt", **asked}, **named)
     made = found if isinstance(found, Response) else Response("")
     return Response(made.get_data(), content_type="text/plain; charset=utf-8")
+
+
+def _is_short(limit: str | None) -> bool:
+    return limit is not None and limit.isdigit() and len(limit) < MOST_DIGITS and int(limit) <= executions.WHOLE_PART
+
+
+def _both(found: dict[str, Any] | None) -> Response:
+    """Return a part of both streams as text; a header has the lines in which standard error has a part, counted from 0."""
+    made = Response("" if found is None else found["text"], content_type="text/plain; charset=utf-8")
+    runs = [] if found is None else found["stderr_lines"][:MOST_RUNS]
+    made.headers["X-Stderr-Lines"] = ",".join(f"{first}-{last}" for first, last in runs)
+    return made
 
 
 @pages.get("/ui/executions/<id:execution_id>/logs/<stream>")

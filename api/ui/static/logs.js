@@ -67,6 +67,16 @@ export function folded(line) {
   return made.flatMap((one) => pieces(one.text).map((part) => ({ text: part.text, cls: one.cls })));
 }
 
+/** The lines of standard error in a part of both streams, which a header names as runs. @param {Response} answer */
+function errorLines(answer) {
+  /** @type {Set<number>} */ const found = new Set();
+  for (const run of (answer.headers.get("X-Stderr-Lines") ?? "").split(",").filter(Boolean)) {
+    const [first, last] = run.split("-").map(Number);
+    for (let line = first; line <= last && line < BLOCK; line++) found.add(line);
+  }
+  return found;
+}
+
 /** @param {unknown} at */
 function moment(at) {
   const numeric = typeof at === "number" ? at : Number.NaN;
@@ -97,6 +107,7 @@ class LogWindow {
     /** @type {Map<number, string[]>} */ this.ready = new Map();
     this.marked = [-1, -1];
     /** @type {number[]} */ this.hits = [];
+    /** @type {Map<number, Set<number>>} the lines of standard error, by block */ this.errors = new Map();
     this.raw = false; this.hasJson = false;
     this.at = -1; this.drawn = ""; this.loading = 0; this.early = false;
     /** @type {Map<number, {row: HTMLElement, state: string}>} the rows that are there, by line */ this.made = new Map();
@@ -134,7 +145,8 @@ class LogWindow {
   /** The first lines, before the index tells where the thousandth ends: the page asks for both while its scripts come. */
   async head() {
     const answer = await fetch(this.root.dataset.head ?? "", { credentials: "same-origin" });
-    const lines = answer.ok ? (await answer.text()).split("\n").slice(0, -1) : [];
+    const errors = errorLines(answer), lines = answer.ok ? (await answer.text()).split("\n").slice(0, -1) : [];
+    if (!this.errors.has(0)) this.errors.set(0, errors);
     if (!lines.length || this.ready.has(0)) return;
     const first = lines.slice(0, BLOCK);
     this.early = first.length < BLOCK || this.times.length === 0;
@@ -151,7 +163,7 @@ class LogWindow {
       const start = this.offsets[number], end = this.offsets[number + 1] ?? this.size;
       this.loading += 1;
       found = fetch(`${this.base}/text?${this.query}&offset=${start}&limit=${Math.max(1, end - start)}`, { credentials: "same-origin" })
-        .then((answer) => answer.ok ? answer.text() : "").then((text) => {
+        .then((answer) => { this.errors.set(number, errorLines(answer)); return answer.ok ? answer.text() : ""; }).then((text) => {
           const lines = text.split("\n");
           if (lines.length && lines[lines.length - 1] === "") lines.pop();
           if (number === 0) this.early = false;
@@ -210,10 +222,12 @@ class LogWindow {
     row.className = "log-row";
     if (number >= this.marked[0] && number <= this.marked[1]) row.classList.add("marked");
     if (number === this.hits[this.at]) row.classList.add("hit");
+    const isError = this.errors.get(Math.floor(number / BLOCK))?.has(number % BLOCK);
     const link = document.createElement("a");
     link.href = `#L${number + 1}`; link.className = "log-number"; link.textContent = String(number + 1);
     const at = this.times[Math.floor(number / BLOCK)];
     if (at) link.title = `printed at or after ${new Date(at).toLocaleString()}`;
+    if (isError) { row.classList.add("stderr"); link.title = `standard error${link.title ? `, ${link.title}` : ""}`; const word = document.createElement("span"); word.className = "hidden"; word.textContent = " standard error: "; link.append(word); }
     const line = document.createElement("span");
     line.className = "log-text";
     if (text === null) line.textContent = "…";
