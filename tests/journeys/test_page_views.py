@@ -273,7 +273,7 @@ def test_a_job_says_where_its_wait_went(api: Api, pages: PageReader) -> None:
     page = pages.get(f"/ui/jobs/{job}").text
     assert "most of it because no node had room for it" in page
     assert '<rect class="limits"' in page
-    assert '<rect class="room"' in page
+    assert '<rect class="lack"' in page
 
 
 def test_the_list_of_jobs_is_taken_along_as_a_file_with_its_search(api: Api, pages: PageReader) -> None:

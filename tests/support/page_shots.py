@@ -11,7 +11,7 @@ from tests.support.installation import Installation
 from tests.support.servers import state_folder
 
 PAGES = ("", "jobs", "jobs/1", "jobs/1/find?q=tile", "jobs/2", "jobs/4", "jobs/4/trial", "executions/1/log", "executions/2/log", "submit", "queue", "types",
-         "types/command/1.0", "errors", "workflows", "workflows/1", "schedules", "schedules/1", "data-sets", "jobs/5", "nodes", "nodes/1", "pools", "pools/default", "operations", "operations/1",
+         "types/command/1.0", "errors", "workflows", "workflows/1", "schedules", "schedules/1", "data-sets", "data-sets/1", "jobs/5", "nodes", "nodes/1", "pools", "pools/default", "operations", "operations/1",
          "bulk/cancel?q=status:queued", "admin", "admin/projects/default", "admin/workspaces", "audit", "me", "help", "nowhere")  # fmt: skip
 
 PHONE = 360
@@ -63,6 +63,16 @@ def _populate(installation: Installation) -> None:
         }
     }
     installation.api.post("/workflows/", json={"definition": workflow}).raise_for_status()
+    nightly = {
+        "name": "nightly",
+        "cron": "30 2 * * *",
+        "zone": "Europe/Berlin",
+        "job": {"command": ["backup", "--all"]},
+    }
+    made = installation.api.post("/schedules/", json=nightly).raise_for_status().json()
+    installation.api.post(f"/schedules/{made['id']}/trigger/", json={}).raise_for_status()
+    grid = {"name": "ore body", "description": "what was drilled", "grid": {"blocks": [4, 4, 4], "size": [5, 5, 5]}}
+    installation.api.post("/data-sets/", json=grid).raise_for_status()
     old = [installation.submit("true", name=f"old tile {n}", held=True, labels={"run": "6"}) for n in range(3)]
     named = {"job_id": old, "reason": "run 6 is wanted no more"}
     installation.api.post("/jobs/cancel/", json=named).raise_for_status()

@@ -59,4 +59,4 @@ def draw(history: Mapping[str, Any], now: datetime) -> WaitBar | None:
 
 def kind(reason: str) -> str:
     """Return the kind of a reason, which is its colour."""
-    return KIND_OF.get(reason, "room")
+    return KIND_OF.get(reason, "lack")
