@@ -84,6 +84,17 @@ print(reached)
 """
 
 
+SEE_ALL = """
+import glob
+def is_own(path):
+    try: return os.stat(path).st_uid == os.getuid()
+    except OSError: return False
+pids = [path.split("/")[2] for path in glob.glob("/proc/[0-9]*/cmdline")]
+foreign = [open(f"/proc/{pid}/cmdline").read() for pid in pids if pid != "1" and not is_own(f"/proc/{pid}")]
+print(["self"] + foreign if str(os.getpid()) in pids else ["nothing"])
+"""
+
+
 @pytest.fixture(scope="module", params=KINDS)
 def held(request: pytest.FixtureRequest) -> Iterator[Stage]:
     """A supervisor with each kind of tree that works here."""
@@ -190,6 +201,12 @@ def test_a_job_reaches_neither_the_supervisor_nor_other_processes(held: Stage) -
     run["argv"].append(str(held.ground / "node"))
     ended = held.do(run)
     assert (ended["exit_code"], play.output().strip()) == (0, "[]"), play.output("err")
+
+
+def test_a_job_sees_no_process_of_another_user(held: Stage) -> None:
+    """Their command lines are often somebody's secret: another project's arguments, or a password."""
+    seen = said(held, SEE_ALL, own_processes=True)
+    assert seen == "['self']"
 
 
 def test_a_link_in_the_place_of_its_temporary_folder_is_the_job_s_own_fault(held: Stage) -> None:

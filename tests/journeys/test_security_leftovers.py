@@ -130,3 +130,18 @@ def test_the_folder_of_its_secrets_is_not_the_job_s(here: Installation) -> None:
     refusals = ("ermission denied", "not permitted", "Read-only file system")
     assert sum(said.count(refusal) for refusal in refusals) == 6, said
     assert "end" in said
+
+
+def test_a_job_sees_nothing_of_what_runs_beside_it(here: Installation) -> None:
+    """A command line is often a secret, an argument of another project's job, and /proc showed everybody all of them."""
+    beside = here.submit("/bin/sleep", "300.4242")
+    here.wait(beside, "RUNNING")
+    seen = "import glob\nfor p in glob.glob('/proc/[0-9]*/cmdline'):\n try: print(open(p).read().replace(chr(0), ' '))\n except OSError: pass"
+    told = output(here, run(here, [PYTHON, "-c", seen]))
+    assert here.api.patch(f"/jobs/{beside}/", json={"status": "CANCELED"}).status_code == 200
+    assert "import glob" in told
+    if os.geteuid() == 0:
+        assert not [
+            line for line in told.splitlines() if line.strip() and not line.startswith((PYTHON, " ", "import", "for"))
+        ]
+        assert "300.4242" not in told

@@ -42,4 +42,5 @@ class ConfinementRules:
             shm_bytes=None if mem is None else mem * factor // divisor,
             calls=NAMESPACES if is_container and self.calls else self.calls,
             kept=self.own_users and not secret and not is_container,
+            own_processes=self.own_users and not is_container,
         )

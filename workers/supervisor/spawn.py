@@ -94,7 +94,9 @@ class ProcessSpawner:
 
         def confined() -> int:
             if request.confinement is not None and self.has_namespaces:
-                self._confine(request.confinement)
+                # A tree that threads do not enter has a PID namespace with a /proc of its own; ours would show the machine's.
+                own = request.confinement.own_processes and tree.takes_threads
+                self._confine(request.confinement._replace(own_processes=own))
             if tree.clone_into is None:
                 self._filter(request)
             return start()

@@ -190,7 +190,7 @@ class CellStock:
             return None
         if self._looks.poll(0):
             self.forget()
-        parts: list[object] = [self._generation, wanted.calls, wanted.shm_bytes, wanted.read_only]
+        parts: list[object] = [self._generation, wanted.calls, wanted.shm_bytes, wanted.read_only, wanted.own_processes]
         for paths in (wanted.writable, wanted.readable, wanted.hidden, (wanted.tmp,)):
             parts.append(None)
             for path in paths:

@@ -3,6 +3,7 @@
     /tmp, /var/tmp     a folder of its own, which counts as its disk and goes with it
     /dev/shm           memory of its own, which counts as its memory and goes with the run
     System V, POSIX    shared memory, semaphores and queues of its own
+    /proc              processes of its own user alone, where each run has one
     everything else    read only, but for the folders that are named as writable; what is named as hidden is not there
 
 A thread takes all of it on and then starts the program. It has no way back and needs none: it is made for one start and
@@ -37,6 +38,7 @@ class Confinement(NamedTuple):
     shm_bytes: int | None = None
     calls: str | None = None  # the kind of filter of kernel calls
     kept: bool = False  # whether a cell may be kept: each run has a user of its own
+    own_processes: bool = False  # whether only processes of the run's own user are seen
 
 
 def enter(confinement: Confinement) -> None:
@@ -63,6 +65,9 @@ def enter(confinement: Confinement) -> None:
             mounts.make_read_only("/")
             with contextlib.suppress(OSError):  # nobody leaves files there, and programs rename themselves
                 mounts.make_writable("/proc")
+        if confinement.own_processes:
+            with contextlib.suppress(OSError):  # where /proc is covered in part no other one may be mounted
+                mounts.own_processes("/proc")
         _arrange(confinement, kept)
     os.chdir("/")
 
