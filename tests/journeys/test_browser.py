@@ -229,6 +229,27 @@ def test_nothing_is_wider_than_a_small_phone(browser: Any, installation: Install
     assert not wide
 
 
+def test_a_page_is_printed_dark_on_white_without_what_is_pressed(
+    browser: Any, installation: Installation, jobs: dict[str, int]
+) -> None:
+    page = chromium.signed_in(browser, installation, color_scheme="dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    page.goto(f"{installation.ready['url']}/ui/jobs/{jobs['failed']}")
+    light = page.evaluate("""() => {
+        const seen = (node) => { while (node && getComputedStyle(node).backgroundColor === "rgba(0, 0, 0, 0)") node = node.parentElement; return node ? getComputedStyle(node).backgroundColor : "rgb(255, 255, 255)"; };
+        const light = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map(Number).reduce((sum, one) => sum + one) / 3;
+        return [...document.querySelectorAll("main h1, main h2, main p, main td, main th, main dd, main pre")].filter((one) => one.offsetParent && one.innerText.trim())
+            .map((one) => [one.innerText.slice(0, 30), light(getComputedStyle(one).color), light(seen(one))]);
+    }""")
+    assert len(light) > 10
+    assert [one for one in light if one[1] > 150 or one[2] < 240] == [], "text is dark, paper is white"
+    pressed = page.locator("nav.tabs, .acts, .top, .side").all()
+    assert pressed
+    assert not [one for one in pressed if one.is_visible()]
+    assert 1 <= page.pdf(format="A4").count(b"/Type /Page\n") <= 3, "a job is a report of few pages"
+    page.context.close()
+
+
 def test_the_first_page_is_small(browser: Any, installation: Installation, jobs: dict[str, int]) -> None:
     """The limits of the design: 150 kB in all, 20 kB from page to page, three requests."""
     page = chromium.signed_in(browser, installation)
