@@ -60,7 +60,7 @@ def create(
         made = sets.insert(tx, project.id, BLOCK_MODEL, name, definition, new.about, author)
         if made is None:
             raise Conflict(f"there is a block model {name!r} in this project already", field="name")
-        owner = sets.lock(tx, made)
+        owner = working.locked(tx, made)
         request: Document = {"comment": _comment(new.comment)}
         started, entered = working.enter(tx, rt, caller, admission, owner, DataSetWork.CREATE, uuid4(), request)
     submit.announce(rt, entered, admission)
@@ -111,7 +111,7 @@ def describe(
     Raises NotFound, InvalidInput, Conflict for a name that is taken.
     """
     with rt.db.begin() as tx:
-        row = sets.lock(tx, found(tx, caller, uuid, project).id)
+        row = working.locked(tx, found(tx, caller, uuid, project).id)
         meant = row.name if name is None else checked_name(name)
         said = {key: value for key, value in {**row.about, **about}.items() if value is not None}
         if not sets.update(tx, row.id, meant, said, VersionAuthor(caller.token_id, caller.name)):
@@ -132,7 +132,7 @@ def delete(rt: Runtime, caller: Caller, uuid: UUID, project: str | None = None) 
 def restore(rt: Runtime, caller: Caller, uuid: UUID, project: str | None = None) -> DataSetRow:
     """Take the deletion back; safe to repeat. Raises NotFound, Conflict when another set has its name by now."""
     with rt.db.begin() as tx:
-        row = sets.lock(tx, found(tx, caller, uuid, project, deleted=True).id)
+        row = working.locked(tx, found(tx, caller, uuid, project, deleted=True).id)
         if row.deleted is not None:
             if not sets.restore(tx, row.id, VersionAuthor(caller.token_id, caller.name)):
                 raise Conflict(f"there is a block model {row.name!r} in this project by now; rename that one first")

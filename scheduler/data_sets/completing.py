@@ -140,6 +140,8 @@ def _version(tx: Connection, execution_id: ExecutionId, job: DataSetJob, result:
             raise _Unsound("the program of a query writes one file and reports how many rows it has")
         return None
     owner = sets.lock(tx, job.data_set_id)
+    if owner is None:
+        raise _Unsound("the data set is kept no longer")
     if job.work == DataSetWork.CREATE:
         return _first(owner, job, result)
     columns = {file.file_name.removesuffix(_SUFFIX): file.id for file in files if file.output == "new_columns"}
@@ -161,7 +163,9 @@ def _next(
     newest = versions.numbered(tx, owner.id, owner.latest)
     asked = cast("UpdateDocument", job.request)
     faults = FaultList()
-    planned = column_rules.plan([] if newest is None else newest.columns, asked["changes"], faults)
+    planned = column_rules.plan(
+        [] if newest is None else newest.columns, asked["changes"], faults, [] if newest is None else newest.groups
+    )
     columns = column_rules.with_files(planned, files)
     if columns is None or faults:
         raise _Unsound("the program did not write every column that it was asked for")
@@ -169,7 +173,9 @@ def _next(
     if bounds is not None and not _are_bounds(bounds):
         raise _Unsound("the bounds of the changed blocks are not three ranges of indices")
     version = _new(job, owner.latest + 1, owner.latest, asked["comment"])
-    return version._replace(columns=columns, bounds=cast("dict[str, RangeDocument] | None", bounds))
+    return version._replace(
+        columns=columns, groups=planned.groups, bounds=cast("dict[str, RangeDocument] | None", bounds)
+    )
 
 
 def _new(job: DataSetJob, number: int, base: int | None, comment: str) -> NewVersion:
@@ -181,6 +187,7 @@ def _new(job: DataSetJob, number: int, base: int | None, comment: str) -> NewVer
         job_id=job.job_id,
         comment=comment,
         columns=[],
+        groups=[],
         bounds=None,
         created_by=job.created_by,
         created_by_name=job.created_by_name,

@@ -6,7 +6,7 @@ set from then on until that execution is over: such jobs run one after the other
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 from sqlalchemy import Connection
@@ -15,6 +15,7 @@ from scheduler.documents import DataEntry, Document, JobDataDocument, JsonValue
 from scheduler.errors import FaultList
 from scheduler.rules.data_sets import columns as column_rules
 from scheduler.rules.data_sets.documents import GridDocument, QueryDocument, UpdateDocument
+from scheduler.rules.data_sets.groups import SEPARATOR
 from scheduler.rules.data_sets.words import TYPES, DataSetWork
 from scheduler.store.data_sets import jobs as data_set_jobs
 from scheduler.store.data_sets import sets, versions
@@ -72,7 +73,7 @@ def update_request(tx: Connection, owner: DataSetRow, asked: UpdateDocument) -> 
             "Nothing to update", "the data set has no version: the job that was to create it has failed"
         ), []
     faults = FaultList()
-    planned = column_rules.plan(newest.columns, asked["changes"], faults)
+    planned = column_rules.plan(newest.columns, asked["changes"], faults, newest.groups)
     if faults:
         return _problem("Columns do not fit", f"version {newest.number}: {faults.together()}"), []
     kinds = {column["col_id"]: column["data_type"] for column in planned.columns}
@@ -89,10 +90,20 @@ def update_request(tx: Connection, owner: DataSetRow, asked: UpdateDocument) -> 
         "merge": asked["merge"],
         "columns": wanted,
         "known": cast("JsonValue", sorted(known)),
-        "input": asked["input"],
+        "input": _with_separator(asked["input"], [*touched, *known]),
     }
     files = [base for base in planned.bases.values() if base is not None] if asked["merge"] else []
     return document, files
+
+
+def _with_separator(given: Document, titles: Iterable[str]) -> Document:
+    """Return how the file is written, where its columns are called by paths with another separator."""
+    own = given.get("separator")
+    if not isinstance(own, str):
+        return given
+    renamed = cast("dict[str, JsonValue]", given.get("renamed") or {})
+    paths = {title.replace(SEPARATOR, own): cast("JsonValue", title) for title in titles if SEPARATOR in title}
+    return {**given, "renamed": {**paths, **renamed}}
 
 
 def query_request(grid: GridDocument, asked: QueryDocument) -> tuple[Document, list[int]]:

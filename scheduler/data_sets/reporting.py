@@ -25,7 +25,7 @@ from scheduler.rules.data_sets.documents import ColumnDocument, GridDocument
 from scheduler.rules.data_sets.reports import ReportDocument
 from scheduler.rules.data_sets.words import DataSetWork
 from scheduler.runtime import Runtime
-from scheduler.store.data_sets import reports, sets
+from scheduler.store.data_sets import reports
 from scheduler.store.data_sets.reports import ResultRow, SpecificationRow
 from scheduler.store.data_sets.sets import DataSetRow
 from scheduler.store.data_sets.versions import VersionRow
@@ -72,7 +72,7 @@ def specify(rt: Runtime, caller: Caller, owner: DataSetRow, words: ReportWords) 
 def change(rt: Runtime, owner: DataSetRow, uuid: UUID, words: ReportWords) -> SpecificationRow:
     """Change a specification; its results stay as they are. Raises NotFound, and as `specify` does."""
     with rt.db.begin() as tx:
-        sets.lock(tx, owner.id)
+        working.locked(tx, owner.id)
         row = _one(tx, owner, uuid)
         if words.asked != row.asked:
             _check(words.asked, working.newest(tx, owner).columns)

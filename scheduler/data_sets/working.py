@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 
 from scheduler.data_sets import preparing
 from scheduler.documents import Document
-from scheduler.errors import Conflict, FaultList, InvalidInput, NotFound
-from scheduler.identifiers import JobId
+from scheduler.errors import Conflict, FaultList, InvalidInput, NotFound, Purged
+from scheduler.identifiers import DataSetId, JobId
 from scheduler.identity import Caller
 from scheduler.jobs import submit
 from scheduler.jobs.admission import AdmissionCheck
@@ -28,6 +28,7 @@ from scheduler.rules.data_sets.documents import (
     RangeDocument,
     UpdateDocument,
 )
+from scheduler.rules.data_sets.groups import SEPARATOR
 from scheduler.rules.data_sets.words import TYPES, VERSION, DataSetWork
 from scheduler.rules.job_type.awaited import AwaitedInput
 from scheduler.runtime import Runtime
@@ -72,6 +73,7 @@ class QueryCriteria:
     format: str = "csv"
     delimiter: str = ","
     by_id: bool = False
+    separator: str = SEPARATOR
     exclude_null_rows: bool = True
 
 
@@ -84,11 +86,13 @@ def update(
     ended, nobody knows what it will build on: then it is looked at when it runs.
     """
     with rt.db.begin() as tx:
-        owner = sets.lock(tx, owner.id)
+        owner = locked(tx, owner.id)
         newest = versions.numbered(tx, owner.id, owner.latest)
         is_settled = newest is not None and not data_set_jobs.is_any_open(tx, owner.id)
         faults = FaultList()
-        planned = column_rules.plan([] if newest is None else newest.columns, asked["changes"], faults)
+        planned = column_rules.plan(
+            [] if newest is None else newest.columns, asked["changes"], faults, [] if newest is None else newest.groups
+        )
         if is_settled:
             faults.raise_all()
             _check_size(preparing.update_request(tx, owner, asked)[0])
@@ -115,12 +119,16 @@ def query(
     with rt.db.begin() as tx:
         version = version_of(tx, owner, asked.version_uuid)
         faults = FaultList()
-        columns = column_rules.selected(version.columns, asked.columns, faults)
+        hidden = {one["group_uuid"] for one in version.groups if one.get("hidden")}
+        columns = column_rules.selected(version.columns, asked.columns, faults, hidden)
         _check_box(grid, asked.bbox, faults)
         faults.raise_all()
         document: QueryDocument = {
             "columns": columns,
-            "names": [column["col_id" if asked.by_id else "title"] for column in columns],
+            "names": [
+                column["col_id"] if asked.by_id else column["title"].replace(SEPARATOR, asked.separator)
+                for column in columns
+            ],
             "bbox": asked.bbox,
             "geometry": asked.geometry,
             "format": asked.format,
@@ -233,6 +241,14 @@ def made_by(rt: Runtime, row: VersionRow) -> tuple[bool | None, int | None]:
     """Return whether an update merged the rows of its file, and how many it had; None of what is known no more: its job has aged out."""
     with rt.db.begin() as tx:
         return data_set_jobs.made_by(tx, row.job_id)
+
+
+def locked(tx: Connection, data_set_id: DataSetId) -> DataSetRow:
+    """Lock a data set that was there a moment ago and return it. Raises Purged where retention has taken it meanwhile."""
+    row = sets.lock(tx, data_set_id)
+    if row is None:
+        raise Purged("the data set was deleted long ago, and is kept no longer")
+    return row
 
 
 def version_of(tx: Connection, owner: DataSetRow, uuid: UUID | None) -> VersionRow:

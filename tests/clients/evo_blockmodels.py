@@ -34,6 +34,7 @@ from evo.common.exceptions import (
 from evo.oauth import ClientCredentialsAuthorizer, OAuthConnector
 
 from tests.clients.evo_client import SETTINGS, Client, download, indexed, raises
+from tests.clients.evo_groups import columns_in_groups
 from tests.clients.evo_reports import models_as_data_frames, reports_by_the_generated_calls
 
 UTC = dt.UTC
@@ -355,6 +356,7 @@ SCENARIOS: list[Callable[[Client], Awaitable[None]]] = [
     two_at_once,
     a_large_table,
     who_may,
+    columns_in_groups,
     reports_by_the_generated_calls,
     models_as_data_frames,
 ]

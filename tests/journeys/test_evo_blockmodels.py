@@ -32,6 +32,7 @@ SCENARIOS = (
     "two_at_once",
     "a_large_table",
     "who_may",
+    "columns_in_groups",
     "reports_by_the_generated_calls",
     "models_as_data_frames",
     "what_versions_changed",

@@ -19,7 +19,7 @@ from scheduler.admin import seed, tokens
 from scheduler.data_sets import changing, working
 from scheduler.data_sets.changing import NewBlockModel
 from scheduler.data_sets.working import QueryCriteria, StartedWork
-from scheduler.errors import Conflict, InvalidInput, NotFound
+from scheduler.errors import Conflict, InvalidInput, NotFound, Purged
 from scheduler.explain.forecast import Forecaster
 from scheduler.explain.job_explanation import explain
 from scheduler.files import files
@@ -353,6 +353,8 @@ def test_retention_takes_a_deleted_set_with_its_versions_and_files_and_no_other(
     assert not (world.root / "files" / path).exists()
     with pytest.raises(NotFound):
         changing.restore(world.rt, ANN, rows[0].uuid)
+    with world.rt.db.begin() as tx, pytest.raises(Purged):  # for who found it a moment before
+        working.locked(tx, rows[0].id)
     assert world.value("SELECT count(*) FROM data_set_versions WHERE data_set_id = :id", id=rows[0].id) == 0
     changing.restore(world.rt, ANN, rows[1].uuid)
     assert world.table(rows[1]) == world.table(rows[2]) == {"a": {(0, 0, 0): "1"}}

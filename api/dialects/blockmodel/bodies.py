@@ -150,6 +150,46 @@ class InputBody(RequestPart):
         return self.file_format or ("parquet" if all(one is None for one in only_csv) else "csv")
 
 
+MissingPolicy = Literal["INHERIT", "USE_PREVIOUS", "REJECT"]
+GroupTitle = Annotated[str, Field(min_length=1, max_length=100)]
+GroupPath = Annotated[str, Field(max_length=2_000)]
+
+
+class NewGroupBody(RequestPart):
+    """A group of columns to add, within another one by its path."""
+
+    title: GroupTitle
+    parent_group: GroupPath | None = None
+    missing_column_policy: MissingPolicy | None = None
+    is_hidden: bool = False
+    tags: dict[str, Any] | None = None
+
+
+class GroupValuesBody(RequestPart):
+    """What is said anew of a group: null is nothing, and an empty path takes it out of its own."""
+
+    title: GroupTitle | None = None
+    parent_group: GroupPath | None = None
+    missing_column_policy: MissingPolicy | None = None
+    is_hidden: bool | None = None
+    tags: dict[str, Any] | None = None
+
+
+class GroupMetadataBody(RequestPart):
+    """A group by its path, and what is said anew of it."""
+
+    title: GroupPath
+    values: GroupValuesBody
+
+
+class GroupsBody(RequestPart):
+    """What an update does to groups."""
+
+    new: Annotated[list[NewGroupBody], Field(max_length=MANY)] = []
+    update_metadata: Annotated[list[GroupMetadataBody], Field(max_length=MANY)] = []
+    delete: Annotated[list[GroupPath], Field(max_length=MANY)] = []
+
+
 class UpdateBody(RequestPart):
     """An update."""
 
@@ -158,7 +198,9 @@ class UpdateBody(RequestPart):
     comment: Comment | None = None
     geometry_change: bool | None = None
     input_options: InputBody | None = None
-    groups: dict[str, Any] | None = None
+    groups: GroupsBody | None = None
+    group_missing_column_override: dict[GroupPath, Literal["USE_PREVIOUS"]] | None = None
+    qualified_title_separator: Separator | None = None
 
 
 class RangeBody(RequestPart):
@@ -198,3 +240,4 @@ class QueryBody(RequestPart):
     version_uuid: Annotated[UUID, Field(strict=False)] | None = None
     geometry_columns: Literal["indices", "coordinates"] | None = None
     output_options: OutputBody | None = None
+    qualified_title_separator: Separator | None = None

@@ -89,9 +89,9 @@ def _data(version: VersionRow, found: ColumnChanges, updated: Sequence[str]) -> 
     added = [one for one in version.columns if one["col_id"] in found.new]
     return {
         "bbox": version.bounds,
-        "mapping": view.mapping(version.columns),
+        "mapping": view.mapping(version.columns, version.groups),
         "update_columns": {
-            "new": view.mapping(added)["columns"],
+            "new": view.mapping(added, version.groups)["columns"],
             "delete": found.deleted,
             "update": [*updated],
             "rename": [{"col_id": one, "new_title": new} for one, (_, new) in found.renamed.items()],

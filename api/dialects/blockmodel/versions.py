@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 from uuid import uuid4
 
 from flask import g
 
 from api.dialects import paging
-from api.dialects.blockmodel import boxes, deltas, place, upload, view
+from api.dialects.blockmodel import boxes, deltas, groups, place, upload, view
 from api.dialects.blockmodel.bodies import ColumnsBody, DeltaBody, InputBody, OutputBody, QueryBody, UpdateBody
 from api.dialects.paging import OffsetQuery
 from api.http import api_runtime
@@ -27,6 +28,7 @@ from scheduler.rules.data_sets.documents import (
     MetadataDocument,
     UpdateDocument,
 )
+from scheduler.rules.data_sets.groups import SEPARATOR
 
 routes = Routes("block model versions")
 
@@ -109,16 +111,17 @@ def update_block_model(call: ApiCall, org: str, workspace: str, model: str, body
 def query_block_model(call: ApiCall, org: str, workspace: str, model: str, body: QueryBody) -> dict[str, Any]:
     """Ask for blocks of a version; the job writes them to a file."""
     row = place.model(call, org, workspace, model)
-    output = body.output_options or OutputBody()
+    output, own = body.output_options or OutputBody(), body.qualified_title_separator or SEPARATOR
     bbox = boxes.bbox_of(body.bbox)
     criteria = QueryCriteria(
-        columns=body.columns,
+        columns=[one.replace(own, SEPARATOR) for one in body.columns],
         version_uuid=body.version_uuid,
         bbox=bbox,
         geometry=body.geometry_columns or "indices",
         format=output.meant_format,
         delimiter=output.delimiter or ",",
         by_id=output.column_headers == "id",
+        separator=own,
         exclude_null_rows=output.exclude_null_rows is not False,
     )
     started, version, asked = working.query(
@@ -129,7 +132,7 @@ def query_block_model(call: ApiCall, org: str, workspace: str, model: str, body:
         "bm_uuid": row.uuid,
         "columns": asked["names"],
         "job_url": place.job_url(call, row.project_uuid, row.uuid, started.job_uuid),
-        "mapping": view.mapping(asked["columns"]),
+        "mapping": view.mapping(asked["columns"], version.groups),
         "version_id": version.number,
         "version_uuid": version.uuid,
     }
@@ -139,9 +142,11 @@ def _asked(body: UpdateBody) -> UpdateDocument:
     columns = body.columns or ColumnsBody()
     if body.geometry_change:
         raise InvalidInput("the blocks of a regular block model cannot be changed", field="geometry_change")
-    grouped = any(one.group for one in columns.new) or any(one.values.group for one in columns.update_metadata or ())
-    if grouped or any((body.groups or {}).values()):
-        raise InvalidInput("columns are not kept in groups here", field="groups")
+    own = body.qualified_title_separator or SEPARATOR
+
+    def meant(title: str) -> str:
+        return title.replace(own, SEPARATOR)
+
     changes: ChangesDocument = {
         "new": [
             {
@@ -150,29 +155,35 @@ def _asked(body: UpdateBody) -> UpdateDocument:
                 "data_type": one.data_type,
                 "unit_id": one.unit_id,
                 "tags": cast("Document | None", one.tags),
+                "group": meant(one.group or ""),
             }
             for one in columns.new
         ],
-        "update": columns.update,
-        "delete": columns.delete,
-        "rename": [{"title": one.title, "new_title": one.new_title} for one in columns.rename],
-        "metadata": _metadata(columns),
+        "update": [meant(one) for one in columns.update],
+        "delete": [meant(one) for one in columns.delete],
+        "rename": [{"title": meant(one.title), "new_title": one.new_title} for one in columns.rename],
+        "metadata": _metadata(columns, meant),
     }
+    changes_groups = groups.asked(body, meant)
+    if changes_groups is not None:
+        changes["groups"] = changes_groups
     if not any(changes.values()):
         raise InvalidInput("the update changes nothing", field="columns")
     return {
         "changes": changes,
         "merge": body.update_type == "merge",
-        "input": _input(body.input_options),
+        "input": {**_input(body.input_options), **({} if own == SEPARATOR else {"separator": own})},
         "comment": body.comment or "",
     }
 
 
-def _metadata(columns: ColumnsBody) -> list[MetadataDocument]:
+def _metadata(columns: ColumnsBody, meant: Callable[[str], str]) -> list[MetadataDocument]:
     told: list[MetadataDocument] = []
     for one in columns.update_metadata or ():
         given = one.values.model_dump(exclude_unset=True)
-        said: MetadataDocument = {"title": one.title}
+        said: MetadataDocument = {"title": meant(one.title)}
+        if given.get("group") is not None:
+            said["group"] = meant(given["group"])
         if given.get("title") is not None:
             said["new_title"] = given["title"]
         if "unit_id" in given:

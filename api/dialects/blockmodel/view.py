@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from typing_extensions import TypedDict
 
+from api.dialects.blockmodel import groups
 from scheduler.rules.data_sets import grid as grids
 from scheduler.rules.data_sets.documents import ColumnDocument, GridDocument, RangeDocument
+from scheduler.rules.data_sets.groups import GroupDocument, Groups, plain
 from scheduler.store.data_sets.sets import DataSetRow
 from scheduler.store.data_sets.versions import VersionRow
 
@@ -86,26 +88,30 @@ def version(row: VersionRow, bm_uuid: UUID) -> VersionView:
         "created_at": row.created,
         "created_by": user(row.created_by, row.created_by_name),
         "geoscience_version_id": None,
-        "mapping": mapping(row.columns),
+        "mapping": mapping(row.columns, row.groups),
         "parent_version_id": row.parent,
         "version_id": row.number,
         "version_uuid": row.uuid,
     }
 
 
-def mapping(columns: list[ColumnDocument]) -> dict[str, list[dict[str, Any]]]:
-    """Return the columns of a version, or those that a query reads."""
+def mapping(
+    columns: Sequence[ColumnDocument], grouped: Sequence[GroupDocument] = ()
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the columns of a version, or those that a query reads, with the groups of the version."""
+    own = Groups(grouped)
     shown = [
         {
             "col_id": column["col_id"],
-            "title": column["title"],
+            "title": plain(own.path(column.get("group_uuid")), column["title"]),
+            "group_uuid": column.get("group_uuid"),
             "data_type": column["data_type"],
             "unit_id": column.get("unit_id"),
             **({"tags": column["tags"]} if column.get("tags") else {}),
         }
         for column in columns
     ]
-    return {"columns": shown, "groups": []}
+    return {"columns": shown, "groups": groups.shown(grouped)}
 
 
 def _floats(bounds: Mapping[str, RangeDocument]) -> dict[str, dict[str, float]]:

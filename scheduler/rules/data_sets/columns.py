@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from scheduler.errors import FaultList
 from scheduler.rules.data_sets.documents import ChangesDocument, ColumnDocument
+from scheduler.rules.data_sets.groups import REJECT, GroupChangesDocument, GroupDocument, Groups, plain, qualified
 
 DATA_TYPES: Final = (
     *("Boolean", "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64"),
@@ -18,6 +19,7 @@ MAX_COLUMNS: Final = 500
 MAX_TITLE: Final = 200
 MOST_DESCRIBED: Final = 1 << 20
 """Bytes of JSON that say what the columns of a version are. Each version keeps them, and lists of versions show them all."""
+NO_CHANGES: Final[GroupChangesDocument] = {"new": [], "update": [], "delete": [], "use_previous": []}
 GEOMETRY: Final = frozenset({"i", "j", "k", "x", "y", "z", "dx", "dy", "dz", "sidx", "version_id"})
 """Titles that no column can have: files use them for the keys of blocks."""
 
@@ -31,6 +33,7 @@ class ColumnPlan:
     """
 
     columns: list[ColumnDocument]
+    groups: list[GroupDocument]
     titles: dict[str, tuple[str, ...]]
     bases: dict[str, int | None]
 
@@ -40,8 +43,16 @@ class ColumnPlan:
         return bool(self.titles)
 
 
-def plan(before: Sequence[ColumnDocument], changes: ChangesDocument, faults: FaultList) -> ColumnPlan:
-    """Return what changes make of the columns of a version; notes all that cannot be done."""
+def plan(
+    before: Sequence[ColumnDocument],
+    changes: ChangesDocument,
+    faults: FaultList,
+    grouped: Sequence[GroupDocument] = (),
+) -> ColumnPlan:
+    """Return what changes make of the columns and groups of a version; notes all that cannot be done."""
+    groups, asked = Groups(grouped), changes.get("groups") or NO_CHANGES
+    plains = {one["col_id"]: plain(groups.path(one.get("group_uuid")), one["title"]) for one in before}
+    groups.change(asked, faults)
     columns = [ColumnDocument(**column) for column in before]
     renamed = {one["title"]: one["new_title"] for one in changes["rename"]}
     touched = _found(columns, changes["update"], "update", faults, renamed)
@@ -54,16 +65,27 @@ def plan(before: Sequence[ColumnDocument], changes: ChangesDocument, faults: Fau
     old_titles = {column["col_id"]: column["title"] for column in columns}
     by_id = {column["col_id"]: column for column in columns}
     for rename, column_id in zip(changes["rename"], moved, strict=False):
-        by_id[column_id]["title"] = rename["new_title"]
+        plains[column_id] = rename["new_title"]
     for metadata, column_id in zip(changes["metadata"], told, strict=False):
         _describe(by_id[column_id], metadata)
+        plains[column_id] = metadata.get("new_title", plains[column_id])
+        if "group" in metadata:
+            by_id[column_id]["group_uuid"] = groups.named(metadata["group"], "columns.update_metadata", faults)
     kept = [column for column in columns if column["col_id"] not in deleted]
-    kept += [ColumnDocument(**one) for one in changes["new"]]  # type: ignore[typeddict-item]  # the same keys
-    _check_titles(kept, faults)
+    kept += _new(changes, groups, faults)
+    plains |= {one["col_id"]: one["title"] for one in changes["new"]}
+    groups.delete(asked, {str(one.get("group_uuid")): one["title"] for one in kept}, faults)
+    _check_titles([{**one, "title": plains[one["col_id"]]} for one in kept], faults)
+    if not faults:
+        for column in kept:
+            column["title"] = qualified(groups.path(column.get("group_uuid")), plains[column["col_id"]])
+        _check_twice(kept, faults)
+        _check_left_out(kept, groups, asked, touched.keys() | {one["col_id"] for one in changes["new"]}, faults)
     titles = {column_id: _titles(old_titles[column_id], by_id[column_id]["title"]) for column_id in touched}
     bases = {column_id: by_id[column_id].get("file_id") for column_id in touched}
-    titles |= {one["col_id"]: (one["title"],) for one in changes["new"]}
-    return ColumnPlan(kept, titles, bases | {one["col_id"]: None for one in changes["new"]})
+    fresh = {one["col_id"] for one in changes["new"]}
+    titles |= {one["col_id"]: (one["title"],) for one in kept if one["col_id"] in fresh}
+    return ColumnPlan(kept, groups.documents(), titles, bases | {one["col_id"]: None for one in changes["new"]})
 
 
 def with_files(planned: ColumnPlan, files: Mapping[str, int]) -> list[ColumnDocument] | None:
@@ -76,12 +98,17 @@ def with_files(planned: ColumnPlan, files: Mapping[str, int]) -> list[ColumnDocu
     ]
 
 
-def selected(columns: Sequence[ColumnDocument], asked: Iterable[str], faults: FaultList) -> list[ColumnDocument]:
-    """Return the columns that a query asks for by title or id, in its order; `*` is all of them, by title."""
+def selected(
+    columns: Sequence[ColumnDocument], asked: Iterable[str], faults: FaultList, hidden: Collection[str | None] = ()
+) -> list[ColumnDocument]:
+    """Return the columns that a query asks for by title or id, in its order; `*` is all that are in no hidden group, by title."""
     found: dict[str, ColumnDocument] = {}
     for number, word in enumerate(asked):
         if word == "*":
-            for column in sorted(columns, key=lambda one: (one["title"].casefold(), one["title"])):
+            for column in sorted(
+                (one for one in columns if one.get("group_uuid") not in hidden),
+                key=lambda one: (one["title"].casefold(), one["title"]),
+            ):
                 found.setdefault(column["col_id"], column)
         elif word not in GEOMETRY or word == "version_id":
             column_id = _find(columns, word)
@@ -95,6 +122,22 @@ def selected(columns: Sequence[ColumnDocument], asked: Iterable[str], faults: Fa
             else:
                 found.setdefault(column_id, next(one for one in columns if one["col_id"] == column_id))
     return [*found.values()]
+
+
+def _new(changes: ChangesDocument, groups: Groups, faults: FaultList) -> list[ColumnDocument]:
+    made: list[ColumnDocument] = []
+    for one in changes["new"]:
+        column: ColumnDocument = {
+            "col_id": one["col_id"],
+            "title": one["title"],
+            "data_type": one["data_type"],
+            "unit_id": one.get("unit_id"),
+            "tags": one.get("tags"),
+        }
+        if one.get("group"):
+            column["group_uuid"] = groups.named(one["group"], "columns.new", faults)
+        made.append(column)
+    return made
 
 
 def _found(
@@ -127,8 +170,6 @@ def _find(columns: Sequence[ColumnDocument], word: str) -> str | None:
 
 
 def _describe(column: ColumnDocument, metadata: Mapping[str, object]) -> None:
-    if "new_title" in metadata:
-        column["title"] = str(metadata["new_title"])
     if "unit_id" in metadata:
         column["unit_id"] = None if metadata["unit_id"] is None else str(metadata["unit_id"])
     if "tags" in metadata:
@@ -140,18 +181,14 @@ def _titles(old: str, new: str) -> tuple[str, ...]:
 
 
 def _check_titles(columns: Sequence[ColumnDocument], faults: FaultList) -> None:
-    seen: set[str] = set()
     for column in columns:
         title = column["title"]
-        if title in seen:
-            faults.note(f"two columns would have the title {title!r}", field="columns")
         if title in GEOMETRY or title == "*":
             faults.note(
                 f"no column can have the title {title!r}: files use it for the blocks themselves", field="columns"
             )
         if not title.strip() or len(title) > MAX_TITLE or any(ord(letter) < ord(" ") for letter in title):
             faults.note(f"a title has 1 to {MAX_TITLE} characters, none of them a control character", field="columns")
-        seen.add(title)
     if len(columns) > MAX_COLUMNS:
         faults.note(f"a version has at most {MAX_COLUMNS} columns", field="columns.new")
     if (size := sum(len(json.dumps(column)) for column in columns)) > MOST_DESCRIBED:
@@ -159,3 +196,34 @@ def _check_titles(columns: Sequence[ColumnDocument], faults: FaultList) -> None:
             f"titles, units and tags of all columns are at most {MOST_DESCRIBED} bytes, and would be {size}",
             field="columns",
         )
+
+
+def _check_twice(columns: Sequence[ColumnDocument], faults: FaultList) -> None:
+    seen: set[str] = set()
+    for column in columns:
+        if column["title"] in seen:
+            faults.note(f"two columns would have the title {column['title']!r}", field="columns")
+        seen.add(column["title"])
+
+
+def _check_left_out(
+    columns: Sequence[ColumnDocument],
+    groups: Groups,
+    asked: GroupChangesDocument,
+    filled: Collection[str],
+    faults: FaultList,
+) -> None:
+    """Note columns whose group refuses that an update of others in it leaves them out."""
+    spared = {groups.named(path, "group_missing_column_override", faults) for path in asked["use_previous"]}
+    concerned = {one.get("group_uuid") for one in columns if one["col_id"] in filled} - {None} - spared
+    for column in columns:
+        group = column.get("group_uuid")
+        if (
+            group is not None
+            and group in concerned
+            and column["col_id"] not in filled
+            and groups.resolved(group) == REJECT
+        ):
+            faults.note(
+                f"the column {column['title']!r} is left out, which its group does not allow", field="columns.update"
+            )

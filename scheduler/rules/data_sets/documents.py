@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, Required, TypeAlias, TypedDict
+from typing import Literal, NotRequired, Required, TypeAlias, TypedDict
 
 from scheduler.documents import Document
+from scheduler.rules.data_sets.groups import GroupChangesDocument
 
 Axis: TypeAlias = Literal["x", "y", "z"]
 
@@ -26,24 +27,26 @@ class GridDocument(TypedDict):
 
 
 class ColumnDocument(TypedDict, total=False):
-    """A column of a version; `file_id` is where its values are."""
+    """A column of a version; `file_id` is where its values are. The title of one in a group begins with the group's path."""
 
     col_id: Required[str]
     title: Required[str]
     data_type: Required[str]
     unit_id: str | None
     tags: Document | None
+    group_uuid: str | None
     file_id: int
 
 
 class NewColumnDocument(TypedDict, total=False):
-    """A column that an update adds. Its id is given when the update is asked for."""
+    """A column that an update adds, in a group by its path. Its id is given when the update is asked for."""
 
     col_id: Required[str]
     title: Required[str]
     data_type: Required[str]
     unit_id: str | None
     tags: Document | None
+    group: str
 
 
 class RenameDocument(TypedDict):
@@ -54,12 +57,13 @@ class RenameDocument(TypedDict):
 
 
 class MetadataDocument(TypedDict, total=False):
-    """What is said anew of a column: only what is there changes, and None takes a unit away."""
+    """What is said anew of a column: only what is there changes, None takes a unit away, and an empty path a group."""
 
     title: Required[str]
     new_title: str
     unit_id: str | None
     tags: Document
+    group: str
 
 
 class ChangesDocument(TypedDict):
@@ -70,6 +74,7 @@ class ChangesDocument(TypedDict):
     delete: list[str]
     rename: list[RenameDocument]
     metadata: list[MetadataDocument]
+    groups: NotRequired[GroupChangesDocument]
 
 
 class RangeDocument(TypedDict):

@@ -157,9 +157,9 @@ def by_id(tx: Connection, data_set_id: DataSetId) -> DataSetRow | None:
     return records.read_optional(DataSetRow, tx.execute(_BY_ID, {"id": data_set_id}))
 
 
-def lock(tx: Connection, data_set_id: DataSetId) -> DataSetRow:
-    """Lock a data set that there is and return it; jobs are locked before their data sets."""
-    return records.read_one(DataSetRow, tx.execute(_LOCK, {"id": data_set_id}))
+def lock(tx: Connection, data_set_id: DataSetId) -> DataSetRow | None:
+    """Lock a data set and return it, None once it is purged; jobs are locked before their data sets."""
+    return records.read_optional(DataSetRow, tx.execute(_LOCK, {"id": data_set_id}))
 
 
 def page(tx: Connection, chosen: DataSetFilter, offset: int, limit: int) -> tuple[list[DataSetRow], int]:

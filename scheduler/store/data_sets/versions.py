@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 
 from scheduler.identifiers import DataSetId, JobId
 from scheduler.rules.data_sets.documents import ColumnDocument, RangeDocument
+from scheduler.rules.data_sets.groups import GroupDocument
 from scheduler.store import records
 
 
@@ -27,6 +28,7 @@ class VersionRow(NamedTuple):
     job_id: JobId
     comment: str
     columns: list[ColumnDocument]
+    groups: list[GroupDocument]
     bounds: dict[str, RangeDocument] | None
     created_by: int
     created_by_name: str
@@ -43,6 +45,7 @@ class NewVersion(NamedTuple):
     job_id: JobId
     comment: str
     columns: list[ColumnDocument]
+    groups: list[GroupDocument]
     bounds: dict[str, RangeDocument] | None
     created_by: int
     created_by_name: str
@@ -51,9 +54,9 @@ class NewVersion(NamedTuple):
 _COLUMNS = ", ".join(VersionRow._fields)
 
 _INSERT = text("""
-    INSERT INTO data_set_versions (uuid, data_set_id, number, parent, base, job_id, comment, columns, bounds, created_by,
+    INSERT INTO data_set_versions (uuid, data_set_id, number, parent, base, job_id, comment, columns, groups, bounds, created_by,
                                    created_by_name)
-    VALUES (:uuid, :data_set_id, :number, :number - 1, :base, :job_id, :comment, CAST(:columns AS jsonb),
+    VALUES (:uuid, :data_set_id, :number, :number - 1, :base, :job_id, :comment, CAST(:columns AS jsonb), CAST(:groups AS jsonb),
             NULLIF(CAST(:bounds AS jsonb), 'null'), :created_by, :created_by_name)
 """)
 
@@ -74,7 +77,11 @@ _KEPT = text("SELECT data_set_id FROM data_set_files WHERE file_id = :id")
 
 def insert(tx: Connection, new: NewVersion) -> None:
     """Insert a version, and hold on to the files of its columns."""
-    documents = {"columns": orjson.dumps(new.columns).decode(), "bounds": orjson.dumps(new.bounds).decode()}
+    documents = {
+        "columns": orjson.dumps(new.columns).decode(),
+        "groups": orjson.dumps(new.groups).decode(),
+        "bounds": orjson.dumps(new.bounds).decode(),
+    }
     tx.execute(_INSERT, {**new._asdict(), **documents})
     ids = sorted(_file_ids(new.columns))
     if ids:

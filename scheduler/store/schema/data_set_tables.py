@@ -66,6 +66,7 @@ data_set_versions = Table(
     Column("job_id", BigInteger, nullable=False),
     Column("comment", Text, nullable=False, server_default=""),
     document("columns", default="[]"),
+    document("groups", default="[]"),
     document("bounds", default=None),
     Column("created_by", BigInteger, nullable=False),
     Column("created_by_name", Text, nullable=False),
