@@ -31,6 +31,8 @@ def done(
         job = jobs.lock(tx, [job_id])[job_id]
         if not allows(JobEvent.FORCE, job.status):
             raise Conflict(f"only a FAILED or BLOCKED job is said to be done; this one is {job.status}")
+        if job.of_data_set:
+            raise Conflict("a job of a data set is done only by its program, which makes the version; ask for it again")
         found = _results(tx, job, outputs)
         jobs.move(tx, JobEvent.FORCE, [jobs.JobMove(job.id, job.attempt, reason=reason)], caller.name)
         results.write(tx, {job_id: found})

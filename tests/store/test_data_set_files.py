@@ -9,7 +9,9 @@ import pytest
 
 from scheduler.data_sets import changing, working
 from scheduler.data_sets.working import QueryCriteria
+from scheduler.errors import Conflict
 from scheduler.identifiers import FileId
+from scheduler.needs import force
 from scheduler.store.nodes import credentials
 from tests.store.test_data_sets import ANN, World, new
 
@@ -39,3 +41,17 @@ def test_a_node_fetches_the_columns_of_the_set_that_it_works_on_and_of_no_other(
     world.tick()
     assert world.claim(world.node, world.execution_of(started.job_id)).granted
     assert (may_fetch(world, column), may_fetch(world, foreign)) == (True, False)
+
+
+def test_nobody_says_that_a_job_of_a_data_set_is_done(world: World) -> None:
+    """It would be COMPLETED without its version, and whoever asked how it is doing was told of a fault inside."""
+    row = world.create("mine")
+    started = world.update(row, "i,j,k,a\n0,0,0,1\n", new=[new("a", "Int8")])
+    world.tick()
+    ref = world.execution_of(started.job_id)
+    assert world.claim(world.node, ref).granted
+    world.report(world.node, ref, properties={"problem": {"title": "No", "detail": "it does not fit"}})
+    assert world.status(started) == "FAILED"
+    with pytest.raises(Conflict, match="asks? for it again"):
+        force.done(world.rt, ANN, started.job_id, {"result": {"base": 1, "rows": 1}})
+    assert world.status(started) == "FAILED"
