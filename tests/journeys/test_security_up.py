@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +30,11 @@ def hidden() -> Iterator[Installation]:
         code = Path(parent) / "code"
         for package in ("scheduler", "workers", "api", "sdk/ganger"):
             shutil.copytree(ROOT / package, code / Path(package).name, ignore=shutil.ignore_patterns("__pycache__"))
-        made = Installation(root, PYTHONPATH=str(code)).start()
+        before = os.umask(0)  # whoever starts it may have any
+        try:
+            made = Installation(root, PYTHONPATH=str(code)).start()
+        finally:
+            os.umask(before)
         yield made
         made.stop()
 
@@ -66,3 +71,29 @@ def test_a_workspace_lies_where_the_state_folder_or_the_operator_says(hidden: In
     for path, status in (("shadow", 404), ("hard", 201)):
         answer = hidden.api.post("/files/", params={"workspace_id": made.json()["id"], "path": path})
         assert answer.status_code == status, answer.text
+
+
+def test_what_is_written_to_the_state_folder_is_for_nobody_else(hidden: Installation) -> None:
+    """Whatever the umask of whoever starts it: only the programs of the servers, which come from a package, are for all."""
+    job = hidden.submit(
+        "/bin/sh",
+        "-c",
+        "umask 0; echo out; echo made > $GANGER_OUTPUT_DIR/file; echo '{}' > $GANGER_OUTPUT_DIR/results.json",
+    )
+    assert hidden.wait(job)["status"] == "COMPLETED"
+    assert hidden.api.post("/files/", params={"file_name": "a"}, content=b"content", headers=RAW).status_code == 201
+    not_ours = {"up.log", "files", "uploads", "old", "hard", "data"}  # these the tests have made
+    opened = [
+        str(path.relative_to(hidden.root))
+        for path in hidden.root.rglob("*")
+        if "programs" not in path.parts and path.name not in not_ours and is_for_all(path)
+    ]
+    assert opened == []
+
+
+def is_for_all(path: Path) -> bool:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return False
+    return not stat.S_ISLNK(found.st_mode) and bool(found.st_mode & 0o006)
