@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -140,8 +141,8 @@ class PlacementInbox:
         patience = (_MISSES + 0.5) * self._settings.canary_s
         login = self._broker_url
         while not self._stop.is_set():
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                return f"it ended with exit code {process.wait(min(1.0, patience / 4))}"
+            if _has_ended(process, min(1.0, patience / 4)):
+                return f"it ended with exit code {process.wait()}"
             if self._broker_url != login:
                 return "the node has another login at the broker"
             if time.monotonic() - self._last_heard > patience:
@@ -192,3 +193,17 @@ def _key(pair: JsonValue) -> ExecutionKey:
         case [int(execution_id), int(attempt), *_]:
             return ExecutionId(execution_id), Attempt(attempt)
     raise ValueError("this names no execution")
+
+
+def _has_ended(process: subprocess.Popen[bytes], within_s: float) -> bool:
+    """Return whether our child has ended, as soon as it has, or once the time is over. `Popen.wait` with a limit looks twenty times a second."""
+    try:
+        handle = os.pidfd_open(process.pid)
+    except ProcessLookupError:  # `close` has ended it meanwhile
+        return True
+    try:
+        ends = select.poll()
+        ends.register(handle, select.POLLIN)
+        return bool(ends.poll(within_s * 1000))
+    finally:
+        os.close(handle)

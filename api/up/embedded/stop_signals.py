@@ -80,6 +80,11 @@ class StopSignals:
 
 def reap_orphans(known: set[int]) -> None:
     """Collect the exit codes of adopted processes, so that they do not stay as zombies; `known` children are left."""
+    try:
+        if os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            return  # nobody has ended: there is no need to look at all processes of the machine
+    except ChildProcessError:
+        return
     for pid in processes.children_of(os.getpid()):
         if pid not in known:
             try:

@@ -6,6 +6,7 @@ and many nudges that come together are one.
 
 from __future__ import annotations
 
+import select
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +30,9 @@ VANISHED = {
     "tcp_user_timeout": 10_000,
 }
 """Driver options: a machine that is gone without a word is noticed in some ten seconds, not a quarter of an hour."""
+
+_LISTEN_S = 1.0
+"""How often a listener looks whether it is to go on."""
 
 _GATHER_S = 0.001
 """A notification that follows another one so soon waits that long for more; the first after a quiet moment waits for nothing."""
@@ -101,8 +105,12 @@ def listen(url: URL, hear: Callable[[str], None], go_on: Callable[[], bool]) -> 
     """Call `hear` with each topic nudged, while `go_on()`; raises when the connection is lost (call again)."""
     with listening(url) as connection:
         hear("tick")  # what was nudged while nobody listened
+        news = select.poll()  # the driver's own wait looks ten times a second
+        news.register(connection.fileno(), select.POLLIN)
         while go_on():
-            for note in connection.notifies(timeout=1.0, stop_after=1):
+            if not news.poll(_LISTEN_S * 1000):
+                continue
+            for note in connection.notifies(timeout=0):
                 hear(note.payload)
 
 
