@@ -100,6 +100,24 @@ def test_jobs_are_shown_by_name_or_command_and_found_by_name(ganger: Shell) -> N
     assert "--columns takes some of" in ganger.run("jobs", "-o", "id,nonsense", status=2).stderr
 
 
+def test_a_list_is_a_file_for_spreadsheets(ganger: Shell) -> None:
+    job = submit(ganger, "--name", "=1+1", "--label", "sheet=1", "--", "true")
+    lines = ganger("jobs", "--label", "sheet=1", "--csv").lstrip("\ufeff").splitlines()
+    assert lines[0].startswith("id,name,status,")
+    assert [line.split(",")[:2] for line in lines[1:]] == [[str(job), "'=1+1"]]
+    assert "does not go with" in ganger.run("jobs", "--csv", "--json", status=2).stderr
+
+
+def test_where_a_wait_went_is_listed_from_when_to_when(ganger: Shell) -> None:
+    job = submit(ganger, "--held", "--", "true")
+    ganger("release", str(job))
+    rows = [line.split("\t") for line in ganger("why", str(job), "--history").splitlines()]
+    assert "held" in {row[3] for row in rows}
+    told = json.loads(ganger("why", str(job), "--history", "--json"))
+    assert told["totals"][0]["seconds"] > 0
+    assert "--hours goes with --balance" in ganger.run("queue", "--hours", "3", status=2).stderr
+
+
 def test_times_name_their_zone(ganger: Shell, installation: Installation) -> None:
     there = Shell(installation, {"TZ": "Asia/Kolkata"})
     assert there("jobs", "-n", "1", "-o", "created").strip().endswith(" +05:30")
