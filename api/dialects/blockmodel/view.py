@@ -104,10 +104,10 @@ def mapping(
         {
             "col_id": column["col_id"],
             "title": plain(own.path(column.get("group_uuid")), column["title"]),
-            "group_uuid": column.get("group_uuid"),
             "data_type": column["data_type"],
             "unit_id": column.get("unit_id"),
             **({"tags": column["tags"]} if column.get("tags") else {}),
+            **({"group_uuid": column["group_uuid"]} if column.get("group_uuid") else {}),
         }
         for column in columns
     ]
