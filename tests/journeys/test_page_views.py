@@ -2,6 +2,7 @@
 
 import io
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -342,3 +343,22 @@ def test_what_a_job_awaits_is_sent_from_its_page_and_then_it_begins(database_url
         assert pages.post(f"{base}/uploaded").status_code == 303
         assert api.get(f"/jobs/{job}/").json["status"] in {"PENDING", "QUEUED"}
         assert api.get(f"/jobs/{job}/").json["awaits"][0]["size"] == 3
+
+
+def test_types_say_since_when_very_many_jobs_are_counted(api: Api) -> None:
+    api.a_job()
+    answer = api.get("/job-types/status/").json
+    assert answer["counted_since"] is None
+    assert "There are very many jobs" not in signed_in(api, "admin").get("/ui/types").text
+    api.change(
+        """INSERT INTO jobs (project_id, job_type_id, revision_id, shape_id, status, max_tries, priority, cpus, mem, queued, last_modified)
+           SELECT project_id, job_type_id, revision_id, shape_id, 'QUEUED', 3, 100, cpus, mem, queued, last_modified - n * interval '1 ms'
+           FROM jobs, generate_series(1, 50100) AS n"""
+    )
+    answer = api.get("/job-types/status/").json
+    assert [[count["count"] for count in one["job_counts"]] for one in answer["results"] if one["job_counts"]] == [
+        [50_000]
+    ]
+    oldest = api.value("SELECT last_modified FROM jobs ORDER BY last_modified DESC OFFSET 49999 LIMIT 1")
+    assert datetime.fromisoformat(answer["counted_since"]) == oldest
+    assert "There are very many jobs" in signed_in(api, "admin").get("/ui/types").text

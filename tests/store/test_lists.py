@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from scheduler.store import paging
+from scheduler.store.admin import type_listing
 from scheduler.store.jobs import listing
 from scheduler.store.jobs.listing import JobFilter
 from scheduler.store.paging import PageWindow
@@ -57,3 +58,21 @@ def test_no_job_can_name_what_is_not_there(cluster: Cluster, statement: Any) -> 
         tx.execute(text("DELETE FROM job_specs WHERE job_id = :id"), {"id": job_id})
     with cluster.rt.db.begin() as tx, pytest.raises(IntegrityError, match="not there"):
         tx.execute(text(statement), {"id": job_id})
+
+
+def test_jobs_of_types_are_counted_as_far_as_is_cheap(cluster: Cluster) -> None:
+    jobs = [cluster.a_job() for _ in range(5)]
+    running = cluster.a_job("RUNNING")
+    for ago, job_id in enumerate(jobs):
+        cluster.change(
+            "UPDATE jobs SET last_modified = now() - make_interval(mins => :ago) WHERE id = :id", ago=ago, id=job_id
+        )
+    cluster.change("UPDATE jobs SET last_modified = now() - interval '9 hours' WHERE id = :id", id=running)
+    third = cluster.job(jobs[2]).last_modified
+    with cluster.rt.db.begin() as tx:
+        some = type_listing.statuses(tx, project_id=None, started=None, ended=None, most=3)
+        of_time = type_listing.statuses(tx, project_id=None, started=third, ended=None, most=4)
+    assert {(row.status, row.count) for row in some if row.status} == {("QUEUED", 3), ("RUNNING", 1)}
+    assert {row.counted_since for row in some} == {third}
+    assert {(row.status, row.count) for row in of_time if row.status} == {("QUEUED", 3), ("RUNNING", 1)}
+    assert {row.counted_since for row in of_time} == {None}

@@ -117,9 +117,10 @@ class TypeStatus(TypedDict):
 
 
 class TypeStatusList(ListOf):
-    """Every type with its counts."""
+    """Every type with its counts. With very many jobs, those that do not run are counted from `counted_since` on; else it is null."""
 
     results: list[TypeStatus]
+    counted_since: datetime | None
 
 
 class TypeRunning(TypedDict):

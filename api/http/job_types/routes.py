@@ -87,9 +87,14 @@ def validate_job_type(call: ApiCall, body: JobTypeBody) -> type_answers.CheckAns
 
 @routes.get("/job-types/status/", role=Role.VIEWER, answers={200: type_answers.TypeStatusList})
 def list_job_type_statuses(call: ApiCall, query: WindowQuery) -> type_answers.TypeStatusList:
-    """Per type, jobs by status and error category since `started` (default 3 hours); running ones whenever they began."""
+    """Per type, jobs by status and error category since `started` (default 3 hours); running ones whenever they began.
+
+    Of the others the 50,000 that changed last are counted; if there are more, `counted_since` says since when.
+    """
     started, ended = times.window(query.started, query.ended, call.rt.now())
-    return paging.part(query, view.statuses(job_types.statuses(call.rt, call.caller, started, ended)))
+    rows = job_types.statuses(call.rt, call.caller, started, ended)
+    counted_since = rows[0].counted_since if rows else None
+    return {**paging.part(query, view.statuses(rows)), "counted_since": counted_since}
 
 
 @routes.get("/job-types/running/", role=Role.VIEWER, answers={200: type_answers.TypeRunningList})

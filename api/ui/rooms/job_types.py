@@ -23,7 +23,7 @@ def list_types(page: PageRequest) -> PageAnswer:
     answer = feed.ask(page, job_types.list_job_types, query=query, paged=True)
     counted = feed.ask(page, job_types.list_job_type_statuses, query={"started": "PT24H", "page_size": "1000"})
     counts = {one["job_type"]["id"]: _counts(one["job_counts"]) for one in counted["results"]}
-    return PageView("types.html", {"answer": answer, "counts": counts})
+    return PageView("types.html", {"answer": answer, "counts": counts, "counted_since": counted["counted_since"]})
 
 
 @pages.get("/ui/types/<words:name>/<version>")

@@ -84,12 +84,16 @@ class RevisionRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TypeStatusCount(type_in_short.JobTypeInShort):
-    """How many jobs of a type have one status and error category; both are None for a type without jobs."""
+    """How many jobs of a type have one status and error category; both are None for a type without jobs.
+
+    `counted_since` is the same in all: jobs that do not run and changed before are not counted. None: all of the window are.
+    """
 
     status: str | None
     error_category: str | None
     count: int | None
     most_recent: datetime | None
+    counted_since: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,15 +152,23 @@ REVISIONS = Listing(
     {"revision_num": SortKey("j.revision_num", "int"), "created": SortKey("j.created", "timestamptz")},
 )
 
+COUNTED = 50_000
+"""Of the jobs that do not run, so many that changed last are counted by their types, however many the time window has."""
+
 # What runs counts whenever it began; the two halves use an index each.
 _STATUSES = text(f"""
-    WITH counted AS (
-        SELECT job_type_id, status, error_id, count(*) AS count, max(last_status_change) AS most_recent
+    WITH latest AS MATERIALIZED (
+        SELECT j.job_type_id, j.status, j.error_id, j.last_status_change, j.last_modified
         FROM jobs j
         WHERE j.status <> 'RUNNING'
           AND (CAST(:started AS timestamptz) IS NULL OR j.last_modified >= :started)
           AND (CAST(:ended AS timestamptz) IS NULL OR j.last_modified <= :ended)
           AND (CAST(:project_id AS bigint) IS NULL OR j.project_id = :project_id)
+        ORDER BY j.last_modified DESC, j.id DESC
+        LIMIT :most
+    ), counted AS (
+        SELECT job_type_id, status, error_id, count(*) AS count, max(last_status_change) AS most_recent
+        FROM latest
         GROUP BY job_type_id, status, error_id
         UNION ALL
         SELECT job_type_id, status, NULL, count(*), max(last_status_change)
@@ -166,7 +178,8 @@ _STATUSES = text(f"""
         GROUP BY job_type_id, status
     )
     SELECT {type_in_short.SELECTED}, c.status, e.category AS error_category, sum(c.count)::bigint AS count,
-           max(c.most_recent) AS most_recent
+           max(c.most_recent) AS most_recent,
+           (SELECT min(last_modified) FROM latest HAVING count(*) >= :most) AS counted_since
     FROM job_types t
     LEFT JOIN counted c ON c.job_type_id = t.id
     LEFT JOIN errors e ON e.id = c.error_id
@@ -209,10 +222,18 @@ def condition(chosen: TypeFilter) -> RowCondition:
 
 
 def statuses(
-    tx: Connection, *, project_id: ProjectId | None, started: datetime | None, ended: datetime | None
+    tx: Connection,
+    *,
+    project_id: ProjectId | None,
+    started: datetime | None,
+    ended: datetime | None,
+    most: int = COUNTED,
 ) -> list[TypeStatusCount]:
-    """Return one count per type, status and error category; every type that the project sees has at least one."""
-    parameters = {"project_id": project_id, "started": started, "ended": ended}
+    """Return one count per type, status and error category; every type that the project sees has at least one.
+
+    Of the jobs of the window that do not run, the `most` that changed last are counted.
+    """
+    parameters = {"project_id": project_id, "started": started, "ended": ended, "most": most}
     return records.read_all(TypeStatusCount, tx.execute(_STATUSES, parameters))
 
 
