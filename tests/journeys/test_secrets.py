@@ -46,7 +46,7 @@ def is_new(path):
 for root in roots:
     for folder, inside, files in os.walk(root):
         if folder == "/tmp":  # the rest is of other programs, and may be much
-            inside[:] = [name for name in inside if name.startswith("ganger-") or is_new("/tmp/" + name)]
+            inside[:] = [name for name in inside if name.startswith("ganger") or is_new("/tmp/" + name)]
         for name in files:
             path = os.path.join(folder, name)
             if os.path.isfile(path) and is_new(path): look(path)
