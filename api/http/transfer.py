@@ -215,6 +215,14 @@ def send(size: int, name: str, media_type: str, sha256: str, read: Callable[[int
     return Response(body, 200 if chosen is None else 206, headers, content_type=media_type, direct_passthrough=True)
 
 
+def paced(pieces: Iterator[bytes]) -> Iterable[bytes]:
+    """Return a long body that is made while it is sent: it has its caller's share of the threads, and ends with his token."""
+    held = _share("answer")
+    held.take()
+    g.pop("answer_share")  # it is given back with the body, not with the request
+    return ClosingIterator(TokenWatch(api_runtime.of_this_app().rt).over(pieces), held.give_back)
+
+
 def _guard_body() -> None:
     encoding = request.headers.get("Content-Encoding", "").strip()
     if encoding.lower() not in _PLAIN:

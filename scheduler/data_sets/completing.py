@@ -17,6 +17,7 @@ from scheduler.documents import Document, JsonValue
 from scheduler.errors import FaultList
 from scheduler.identifiers import ExecutionId, JobId
 from scheduler.rules.data_sets import columns as column_rules
+from scheduler.rules.data_sets import reports as report_rules
 from scheduler.rules.data_sets.documents import RangeDocument, UpdateDocument
 from scheduler.rules.data_sets.words import DataSetWork
 from scheduler.rules.lifecycle import failures
@@ -107,7 +108,7 @@ def _followed(tx: Connection, rt: Runtime, version: NewVersion) -> None:
 
 
 def _report(job: DataSetJob, result: JsonValue) -> NewResult:
-    if not isinstance(result, dict) or not isinstance(result.get("sets"), list):
+    if not isinstance(result, dict) or not report_rules.is_sound(result):
         raise _Unsound("the program reported no figures")
     asked = job.request
     return NewResult(

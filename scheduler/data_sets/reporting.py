@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from scheduler.data_sets import working
 from scheduler.data_sets.working import StartedWork
 from scheduler.documents import Document, JsonValue
-from scheduler.errors import FaultList, GangerError, NotFound
+from scheduler.errors import Conflict, FaultList, GangerError, NotFound
 from scheduler.identifiers import JobId
 from scheduler.identity import Caller, Role
 from scheduler.jobs import submit
@@ -29,6 +29,9 @@ from scheduler.store.data_sets import reports
 from scheduler.store.data_sets.reports import ResultRow, SpecificationRow
 from scheduler.store.data_sets.sets import DataSetRow
 from scheduler.store.data_sets.versions import VersionRow
+
+MOST = 50
+"""Specifications of one data set: the jobs of all that run by themselves are made in the transaction that makes a version."""
 
 NOT_STARTED = "a report that runs by itself could not be started"
 
@@ -53,8 +56,14 @@ class StartedReport:
 
 
 def specify(rt: Runtime, caller: Caller, owner: DataSetRow, words: ReportWords) -> SpecificationRow:
-    """Keep a new specification. Raises InvalidInput for one that the newest version does not allow, Conflict before there is one."""
+    """Keep a new specification.
+
+    Raises InvalidInput for one that the newest version does not allow, Conflict before there is one, and for one more than `MOST`.
+    """
     with rt.db.begin() as tx:
+        working.locked(tx, owner.id)
+        if reports.count(tx, owner.id) >= MOST:
+            raise Conflict(f"a data set has at most {MOST} reports; change one of them instead")
         _check(words.asked, working.newest(tx, owner).columns)
         made = reports.insert(
             tx,

@@ -38,6 +38,7 @@ from scheduler.store.admin.job_types import ResolvedType
 from scheduler.store.jobs import submissions
 from scheduler.store.jobs.submissions import Project
 from scheduler.store.submission import single
+from scheduler.store.submission.single import TypeReference
 from scheduler.store.uploads import uploads
 
 DEFAULT_PROJECT = "default"
@@ -158,32 +159,47 @@ def _submit_alone(
     Project and type are remembered from the submission before. Where they have changed since nothing is written, and it is tried once
     more with what is so now.
     """
-    (job, *others), keys = submission.jobs, submission.keys
+    job, *others = submission.jobs
     reference = resolve.reference(job)
     if others or submission.many or job.needs or job.key or job.group or job.awaits or reference is None:
         return None
+    made = _write_alone(rt, caller, name, submission, admission, reference)
+    if made is None:
+        return None
+    prepared, project, whole = made
+    resolve.remember(rt, prepared)
+    rt.nudge("tick")
+    return Submitted([whole.row.id], hopeless=[*unplaceable(prepared, admission, project)], whole=whole)
+
+
+def _write_alone(
+    rt: Runtime, caller: Caller, name: str, submission: Submission, admission: AdmissionCheck, reference: TypeReference
+) -> tuple[PreparedSubmission, Project, FullJob] | None:
+    """Write a single job, and return what was written; raises what refuses it, unless it has a key.
+
+    A repetition is answered as the first time, whatever has become of its type since.
+    """
+    keys = submission.keys
     key = (keys[0].key, keys[0].digest) if keys else None
-    creator = (caller.token_id, caller.name)
-    known = targets.remembered(rt, name, reference)
+    known, refused = targets.remembered(rt, name, reference), None
     with rt.keyed.connect() as tx:
         for to in (known, None) if known is not None else (None,):
             found = to or targets.read(rt, tx, name, reference)
             if found is None or found.project.quota.get("queued_jobs") is not None:
                 return None
+            if to is None and known is not None and found.mark == known.mark:
+                break  # nothing has changed: the job is refused, or its key was used
             try:
                 prepared = _prepare(tx, rt, found.project, submission, [0], admission, found.type)
-            except GangerError:
-                if to is not None:
-                    continue
-                if keys:
-                    return None  # a repetition is answered as the first time, whatever has become of its type since
-                raise
+            except GangerError as error:
+                refused = error
+                continue
+            refused, creator = None, (caller.token_id, caller.name)
             made = single.insert(tx, found, reference, prepared.groups[0], prepared.rows[0], creator, key)
             if made is not None:
-                resolve.remember(rt, prepared)
-                rt.nudge("tick")
-                hopeless = [*unplaceable(prepared, admission, found.project)]
-                return Submitted([made[0].id], hopeless=hopeless, whole=queries.full(tx, *made))
+                return prepared, found.project, queries.full(tx, *made)
+    if refused is not None and not keys:
+        raise refused
     return None
 
 

@@ -188,3 +188,23 @@ def test_a_list_of_jobs_is_a_file_of_json_lines_with_its_filters_order_and_limit
     api.a_project("mine")
     api.a_token("mine", Role.VIEWER, "mine")
     assert api.as_("mine").get("/jobs/export/", format="jsonl").data == b""
+
+
+def test_exports_that_nobody_reads_hold_only_their_share_of_the_threads(api: Api, some: dict[str, int]) -> None:
+    """The pages are made while they are sent: a client that is slow holds a thread, and may not hold all of them."""
+    headers = {"Authorization": f"Bearer {api.secrets['admin']}"}
+    unread = []
+    for _ in range(api.rt.settings.api_threads):
+        answer = api.app.test_client().get("/jobs/export/?format=csv", headers=headers, buffered=False)
+        if answer.status_code != 200:
+            break
+        unread.append(answer)
+    assert answer.status_code == 503
+    assert 0 < len(unread) < api.rt.settings.api_threads
+    del answer
+    while unread:
+        unread.pop().close()  # in one thread contexts are left in the order of a stack
+    read = api.get("/jobs/export/", format="jsonl")
+    assert read.status_code == 200
+    assert len(read.data.splitlines()) == len(some)
+    assert api.get("/jobs/export/", format="jsonl").status_code == 200

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from scheduler.data_sets import changing
+from scheduler.data_sets import changing, reporting
+from scheduler.data_sets.reporting import ReportWords
+from scheduler.errors import Conflict
 from scheduler.retention.sweep import Sweep
+from scheduler.rules.data_sets.reports import ReportDocument
 from tests.store.test_data_sets import ANN, World
 
 SPECIFICATIONS = """
@@ -37,3 +41,14 @@ def test_reports_go_with_their_data_set_and_no_others(world: World) -> None:
     assert Sweep(world.rt).run()["data-sets"] == 1
     assert world.value("SELECT count(*) FROM data_set_reports") == 1
     assert world.value("SELECT max(data_set_id) FROM data_set_specifications") == kept.id
+
+
+def test_a_data_set_has_a_bounded_number_of_reports(world: World) -> None:
+    """The jobs of all that run by themselves are made in the transaction that makes a version."""
+    full = world.create("full")
+    world.work()
+    for _ in range(reporting.MOST):
+        world.change(SPECIFICATIONS)
+    words = ReportWords("one more", None, cast("ReportDocument", {}))
+    with pytest.raises(Conflict, match="at most 50 reports"):
+        reporting.specify(world.rt, ANN, full, words)

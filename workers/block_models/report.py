@@ -50,6 +50,10 @@ class _ReportSum:
         return [value * factor, "OK"]
 
 
+def _too_much() -> BlockModelProblem:
+    return BlockModelProblem("Too much to tell", f"the report would have more than {_MOST_CELLS} figures")
+
+
 class _LeftOut(Exception):
     """A block does not count."""
 
@@ -81,15 +85,13 @@ class _Reporter:
             if cells is None:
                 cells = rows[key] = [_ReportSum() for _ in range(self._wide)]
                 if sum(map(len, self._sets)) * self._wide > _MOST_CELLS:
-                    raise BlockModelProblem(
-                        "Too much to tell", f"the report would have more than {_MOST_CELLS} figures"
-                    )
+                    raise _too_much()
             self._sum(cells, mass, values, is_invalid=cut == "invalid")
 
     def told(self) -> dict[str, Any]:
         """Return all rows: those of each category, after them the totals of what they have in common, at last that of all."""
         ways = [("sum", self._asked["mass_factor"]), *((one["how"], one["factor"]) for one in self._asked["values"])]
-        sets = []
+        sets, count = [], 0
         for least, rows in zip(self._cutoffs, self._sets, strict=True):
             everything = self._with_totals(rows)
             shown = [
@@ -97,6 +99,9 @@ class _Reporter:
                 for key, cells in sorted(everything.items(), key=lambda pair: _order(pair[0]))
             ]
             sets.append({"cutoff": least, "rows": shown})
+            count += len(shown)
+            if count * self._wide > _MOST_CELLS:
+                raise _too_much()  # with the totals
         return {"sets": sets, "warnings": dict(self.warnings)}
 
     def _with_totals(self, rows: Mapping[Row, list[_ReportSum]]) -> dict[Row, list[_ReportSum]]:

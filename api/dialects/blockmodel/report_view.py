@@ -76,7 +76,7 @@ def result(row: ResultRow, specification_uuid: UUID, bm_uuid: UUID, version: Ver
     """Return a result with its figures."""
     told = cast("dict[str, Any]", row.told)
     warnings = [
-        {"warning_type": kind, "message": _WARNINGS[kind], "occurrences": count}
+        {"warning_type": kind, "message": _WARNINGS.get(kind, kind), "occurrences": count}
         for kind, count in told["warnings"].items()
     ]
     sets = [

@@ -7,7 +7,7 @@ from typing import cast
 
 from flask import Response, stream_with_context
 
-from api.http import paging
+from api.http import paging, transfer
 from api.http.auth import permit_everywhere
 from api.http.jobs.filtering import job_filter
 from api.http.lookup import exporting
@@ -67,7 +67,8 @@ def export_jobs(call: ApiCall, query: ExportQuery) -> Response:
     )
     name = f"jobs-{call.rt.now():%Y%m%d-%H%M%S}.{query.format}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Accel-Buffering": "no"}
-    return Response(stream_with_context(lines(pages)), headers=headers, content_type=kind)
+    body = transfer.paced(stream_with_context(lines(pages)))
+    return Response(body, headers=headers, content_type=kind)
 
 
 @routes.get("/search/", role=Role.VIEWER, answers={200: SearchResults})

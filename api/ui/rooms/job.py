@@ -32,8 +32,8 @@ PLAIN_END = 16 * 1024
 
 MOST_DIGITS = 12
 
-MOST_RUNS = 1_000
-"""Runs of lines of standard error that are marked in one part of a log."""
+MOST_RUNS = 150
+"""Runs of lines of standard error that are marked in one part of a log: they stand in a header, which proxies give 4 kB."""
 
 HEAD = 128 * 1024
 """Bytes of the beginning that the window asks for while its scripts come: a thousand lines of usual length."""
@@ -96,7 +96,13 @@ def read_log(page: PageRequest, execution_id: int, what: str) -> PageAnswer:
 
 
 def _is_short(limit: str | None) -> bool:
-    return limit is not None and limit.isdigit() and len(limit) < MOST_DIGITS and int(limit) <= executions.WHOLE_PART
+    return (
+        limit is not None
+        and limit.isascii()
+        and limit.isdigit()
+        and len(limit) < MOST_DIGITS
+        and int(limit) <= executions.WHOLE_PART
+    )
 
 
 def _both(found: dict[str, Any] | None) -> Response:

@@ -194,3 +194,34 @@ def _unit(unit_id: str, kind: DataSetUnitKind, field: str, faults: FaultList) ->
     unit = UNITS.get(unit_id)
     if unit is None or unit.kind is not kind:
         faults.note(f"{unit_id!r} is no unit of {kind.value}", field=field)
+
+
+def is_sound(told: Mapping[str, JsonValue]) -> bool:
+    """Return whether what a program reports has the form of a report: sets of rows of categories and figures, and counted warnings."""
+    sets, warnings = told.get("sets"), told.get("warnings")
+    return (
+        isinstance(sets, list)
+        and all(_is_set(one) for one in sets)
+        and isinstance(warnings, dict)
+        and all(isinstance(count, int) for count in warnings.values())
+    )
+
+
+def _is_set(one: JsonValue) -> bool:
+    if not isinstance(one, dict) or not isinstance(rows := one.get("rows"), list):
+        return False
+    return _is_figure(one.get("cutoff")) and "cutoff" in one and all(_is_row(row) for row in rows)
+
+
+def _is_row(row: JsonValue) -> bool:
+    if not isinstance(row, dict) or not isinstance(row.get("categories"), list):
+        return False
+    cells = row.get("values")
+    return isinstance(cells, list) and all(
+        isinstance(cell, list) and len(cell) == 2 and _is_figure(cell[0]) and isinstance(cell[1], str)  # noqa: PLR2004 - value and status
+        for cell in cells
+    )
+
+
+def _is_figure(value: JsonValue) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))

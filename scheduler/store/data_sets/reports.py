@@ -158,7 +158,12 @@ def page(tx: Connection, data_set_id: DataSetId, offset: int, limit: int) -> tup
     """Return part of a data set's specifications, the newest first, and how many there are."""
     parameters = {"id": data_set_id, "offset": offset, "limit": limit}
     rows = records.read_all(SpecificationRow, tx.execute(_PAGE, parameters))
-    return rows, int(tx.execute(_COUNT, {"id": data_set_id}).scalar_one())
+    return rows, count(tx, data_set_id)
+
+
+def count(tx: Connection, data_set_id: DataSetId) -> int:
+    """Return how many specifications a data set has."""
+    return int(tx.execute(_COUNT, {"id": data_set_id}).scalar_one())
 
 
 def running_alone(tx: Connection, data_set_id: DataSetId) -> list[SpecificationRow]:

@@ -26,8 +26,8 @@ _FIND = text("""
 
 _FIND_RUN = text("""
     SELECT w.id
-    FROM workflows w
-    WHERE w.project_id = :project_id AND w.given @> CAST(:label AS jsonb)
+    FROM (SELECT id, given, created FROM workflows WHERE project_id = :project_id ORDER BY id DESC LIMIT 1000) AS w
+    WHERE w.given @> CAST(:label AS jsonb)
       AND (w.created <= now() - make_interval(secs => :least) OR jsonb_exists(w.given, :lost))
       AND w.created > now() - make_interval(secs => :most)
     ORDER BY w.id DESC
