@@ -23,13 +23,14 @@ _SAMPLE = text("""
     LIMIT :most
 """)
 
-# Of each stretch of time the last sample.
+# Of each stretch of time the last sample. The limit is never reached; it tells the planner how few there are.
 _HISTORY = text("""
     WITH chosen AS (
         SELECT DISTINCT ON (floor(extract(epoch FROM at) / :every_s)) id, at
         FROM load_samples
         WHERE at >= :since AND at <= :until
         ORDER BY floor(extract(epoch FROM at) / :every_s), at DESC
+        LIMIT 1000
     ), most AS (
         SELECT b.project_id
         FROM balance_samples b JOIN chosen c ON c.id = b.sample_id

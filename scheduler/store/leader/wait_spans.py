@@ -57,12 +57,14 @@ _OF_SHAPE = text("""
     ORDER BY number
 """)
 
-# What has ended before the oldest job was made is of no job that there is.
+# What has ended before the oldest job was made is of no job that there is; one that is kept for years does not keep all others' waits.
 _FORGET = text("""
     DELETE FROM wait_spans w
     USING (
         SELECT shape_id, number FROM wait_spans
-        WHERE ended < COALESCE((SELECT created FROM jobs ORDER BY id LIMIT 1), now())
+        WHERE ended < GREATEST(
+            COALESCE((SELECT created FROM jobs ORDER BY id LIMIT 1), now()), now() - interval '90 days'
+        )
         ORDER BY ended
         LIMIT :limit
     ) AS old
