@@ -7,6 +7,7 @@ place to run them: its sessions keep their plans.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -38,7 +39,8 @@ def run(
         return cursor.fetchall(), cursor
     except psycopg.Error as error:
         if driver.closed:
-            tx.invalidate(error)
+            with suppress(DBAPIError):  # SQLAlchemy finds it dead by itself, and forgets all others of its time with it
+                tx.exec_driver_sql("SELECT 1")
         raise DBAPIError.instance(
             statement,
             None,
