@@ -10,6 +10,7 @@ from scheduler.identity import Caller, Role
 from scheduler.leader.process import SchedulerProcess
 from scheduler.leader.waits import ShapeWaits, WaitRecorder
 from scheduler.retention.sweep import Sweep
+from scheduler.runtime import utc_now
 from scheduler.store.leader import lease, wait_spans
 from tests.store.test_leadership import NoDispatcher
 from tests.support.cluster import Cluster
@@ -145,12 +146,28 @@ def test_the_record_is_bounded_and_goes_with_the_jobs(cluster: Cluster) -> None:
     )
     looks(cluster, WaitRecorder(), term, "no-room-now", "no-room-now", None)
     assert cluster.value("SELECT count(*) FROM wait_spans") == wait_spans.MOST_SPANS
-    kept = cluster.a_job()
-    cluster.change("UPDATE jobs SET created = :at WHERE id = :id", at=NOON + timedelta(seconds=1), id=kept)
+    kept, hour_ago = cluster.a_job(), utc_now() - timedelta(hours=1)
+    shift = "UPDATE wait_spans SET began = began + CAST(:by AS interval), ended = ended + CAST(:by AS interval)"
+    cluster.change(shift, by=hour_ago - NOON)
+    cluster.change("UPDATE jobs SET created = :at WHERE id = :id", at=hour_ago + timedelta(seconds=1), id=kept)
     assert Sweep(cluster.rt).run()["waits"] == wait_spans.MOST_SPANS - 1
-    assert spans(cluster) == [(7, "no-room-now", 0, 2)], "the oldest job may have waited then"
-    cluster.change("UPDATE jobs SET created = :at WHERE id = :id", at=NOON + timedelta(seconds=10), id=kept)
+    assert cluster.query("SELECT shape_id, reason FROM wait_spans") == [(7, "no-room-now")], (
+        "the oldest job may have waited then"
+    )
+    cluster.change("UPDATE jobs SET created = :at WHERE id = :id", at=hour_ago + timedelta(seconds=10), id=kept)
     assert Sweep(cluster.rt).run()["waits"] == 1
+
+
+def test_a_job_that_is_kept_for_years_keeps_not_everybodys_waits(cluster: Cluster) -> None:
+    kept = cluster.a_job()
+    cluster.change("UPDATE jobs SET created = now() - interval '3 years' WHERE id = :id", id=kept)
+    cluster.change(
+        """INSERT INTO wait_spans (shape_id, number, reason, began, ended)
+           SELECT 7, days, 'held', now() - make_interval(days => days), now() - make_interval(days => days)
+           FROM unnest(ARRAY[1, 89, 91, 400]) AS days"""
+    )
+    assert Sweep(cluster.rt).run()["waits"] == 2
+    assert cluster.query("SELECT number FROM wait_spans ORDER BY 1") == [(1,), (89,)]
 
 
 def test_the_leaders_ticks_tell_the_recorder_what_waits(cluster: Cluster) -> None:
