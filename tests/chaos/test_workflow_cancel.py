@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import time
 from datetime import datetime
 from typing import Any
 
@@ -47,11 +46,9 @@ def _cancelled_while(installation: Installation, role: str, number: int) -> None
     installation.until(lambda: len(_starts(witness, "shard")) >= 2, "two shards to start")
     installation.processes(role)[0].kill()
     _cancel(installation, run_id)
-    began = time.monotonic()
     installation.until(
         lambda: not _alive(mark), f"all trees of the run to be dead after {role} was killed", DEAD_WITHIN_S
     )
-    assert time.monotonic() - began < DEAD_WITHIN_S
     installation.until(lambda: _detail(installation, run_id).get("ended"), "the run to end", DEAD_WITHIN_S)
     assert not _alive(mark), "something was started again"
     _judge(installation, run_id, witness, role)

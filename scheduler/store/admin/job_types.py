@@ -92,35 +92,42 @@ class LockedType(NamedTuple):
     definition: Document
 
 
-COLUMNS = """t.id AS job_type_id, t.name, t.version, t.is_active, t.is_long_running,
-    r.id AS revision_id, r.revision_num, t.project_id,
-    t.project_id IS NOT NULL OR EXISTS (
-        SELECT FROM projects p WHERE p.id = :project_id AND t.name = ANY(p.secret_types)
-    ) AS may_have_secrets"""
+_JOIN = "JOIN job_type_revisions r ON r.job_type_id = t.id AND r.revision_num = t.revision_num"
 
-# What a project has to do with: the installation's types and its own.
-_SEEN = "(t.project_id IS NULL OR t.project_id = :project_id)"
 
-JOIN = "JOIN job_type_revisions r ON r.job_type_id = t.id AND r.revision_num = t.revision_num"
+def resolved(which: str, project: str = ":project_id", *, more: str = "") -> str:
+    """Return the statement that reads the types which a project has to do with, the installation's and its own, in the form of `ResolvedType`.
 
-_BY_ID = text(f"SELECT {COLUMNS} FROM job_types t {JOIN} WHERE t.id = ANY(:ids) AND {_SEEN}")  # noqa: S608
+    `project` is how the statement around it names the project's id; `more` are columns behind the others.
+    """
+    return f"""
+        SELECT t.id AS job_type_id, t.name, t.version, t.is_active, t.is_long_running,
+               r.id AS revision_id, r.revision_num, t.project_id,
+               t.project_id IS NOT NULL OR EXISTS (
+                   SELECT FROM projects p WHERE p.id = {project} AND t.name = ANY(p.secret_types)
+               ) AS may_have_secrets{more}
+        FROM job_types t {_JOIN}
+        WHERE {which} AND (t.project_id IS NULL OR t.project_id = {project})
+    """  # noqa: S608 - our own columns
 
-# A project's own types come before the installation's, but for the built-in ones. With a version that one, archived or
-# not; without, the newest active one, and only if all are archived the newest.
-NEWEST_FIRST = """NOT t.is_system, v.version IS NULL AND NOT t.is_active, t.project_id IS NULL, t.is_active DESC,
-                 t.version_order COLLATE "C" DESC, t.created DESC, t.id DESC"""
+
+def newest(version: str) -> str:
+    """Return how those of one name come in order: the first is meant. `version` is how the statement around it names the version, null without one.
+
+    A project's own types come before the installation's, but for the built-in ones. With a version that one, archived or
+    not; without, the newest active one, and only if all are archived the newest.
+    """
+    return f"""ORDER BY NOT t.is_system, {version} IS NULL AND NOT t.is_active, t.project_id IS NULL, t.is_active DESC,
+                 t.version_order COLLATE "C" DESC, t.created DESC, t.id DESC LIMIT 1"""
+
+
+_BY_ID = text(resolved("t.id = ANY(:ids)"))
 
 _BY_NAME = f"""
     SELECT v.name AS asked_name, v.version AS asked_version, found.*
     FROM unnest(CAST(:names AS text[]), CAST(:versions AS text[])) AS v (name, version)
     CROSS JOIN LATERAL (
-        SELECT {COLUMNS}
-        FROM job_types t {JOIN}
-        WHERE t.name = v.name
-          AND (v.version IS NULL OR t.version = v.version)
-          AND {_SEEN}
-        ORDER BY {NEWEST_FIRST}
-        LIMIT 1
+        {resolved("t.name = v.name AND (v.version IS NULL OR t.version = v.version)")} {newest("v.version")}
     ) AS found
 """  # noqa: S608
 

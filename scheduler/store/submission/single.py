@@ -14,7 +14,8 @@ from sqlalchemy import Connection
 
 from scheduler.identifiers import JobTypeId
 from scheduler.store import by_key
-from scheduler.store.admin.job_types import COLUMNS, JOIN, NEWEST_FIRST, ResolvedType
+from scheduler.store.admin import job_types
+from scheduler.store.admin.job_types import ResolvedType
 from scheduler.store.jobs import detail
 from scheduler.store.jobs.detail import JobRest
 from scheduler.store.jobs.listing import JobRow
@@ -30,11 +31,7 @@ def _target(which: str) -> str:
         SELECT {_PROJECT}, found.*, concat(pr.id, ' ', pr.xmin, ' ', found.job_type_id, ' ', found.row_version) AS mark
         FROM projects pr
         CROSS JOIN LATERAL (
-            SELECT {COLUMNS.replace(":project_id", "pr.id")}, t.xmin AS row_version
-            FROM job_types t {JOIN}
-            WHERE {which} AND (t.project_id IS NULL OR t.project_id = pr.id)
-            ORDER BY {NEWEST_FIRST.replace("v.version", "%(type_version)s::text")}
-            LIMIT 1
+            {job_types.resolved(which, "pr.id", more=", t.xmin AS row_version")} {job_types.newest("%(type_version)s::text")}
         ) AS found
         WHERE pr.name = %(to_project)s AND pr.deleted IS NULL
     """  # noqa: S608 - our own columns
