@@ -127,6 +127,8 @@ class RequestWorker(ParkingWorker):
         client = PacedSocket(accepted.family, accepted.type, accepted.proto, accepted.detach())
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _STALLED)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _STALLED)
+        # Said for each: who connected before the server had said it of its listener would wait 40 ms for many an answer.
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         conn = Connection(self.cfg, client, address, listener.getsockname())
         conn.linger = self._linger
         self._begin_or_wait(conn)
