@@ -188,7 +188,7 @@ class ChangeFeed:
 
     def _look(self) -> bool:
         """Read what changed and wake whom it concerns; False when there is more to read."""
-        with self._rt.db.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with self._rt.keyed.connect() as connection:
             if self._position is None:
                 position = changes.now(connection)
                 woken = self._begin(position)

@@ -44,15 +44,14 @@ def position_of(cursor: str) -> FeedPosition:
 
 def now(rt: Runtime) -> FeedPosition:
     """Return the position from which on only what changes later is read."""
-    with rt.db.begin() as tx:
+    with rt.keyed.connect() as tx:
         return changes.now(tx)
 
 
 def since(rt: Runtime, caller: Caller, chosen: JobFilter, position: FeedPosition, size: int) -> FoundChanges:
     """Return up to `size` jobs that changed after a position and match as they are now."""
     read = 0
-    with rt.db.begin() as tx:
-        paging.join_as_written(tx)
+    with rt.keyed.connect() as tx:
         condition = listing.condition(tx, queries.bound(chosen, caller))
         while True:
             found = changes.read(tx, position, READ_AT_ONCE)

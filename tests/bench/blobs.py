@@ -129,7 +129,7 @@ def _rates(ways: dict[str, Callable[[], object]]) -> dict[str, float]:
 def _installation() -> Iterator[tuple[Installation, Callable[[], str], Callable[[Path], str]]]:
     """An installation; what gives a link of a new upload, and the link to get the file of one."""
     with state_folder() as root:
-        up = Installation(root, nodes=1, GANGER_API_WORKERS="2").start()
+        up = Installation(root, reads_answers=False, nodes=1, GANGER_API_WORKERS="2").start()
         try:
             interface = {"input_data": [{"name": "data", "type": "file"}]}
             up.api.post(

@@ -40,7 +40,7 @@ _BY_HAND = """
 def main() -> None:
     """Measure all, one after the other, on a fresh installation."""
     with state_folder() as root:
-        installation = Installation(root, cpus=2, **NORMAL, GANGER_SUSPECT_S="10").start()
+        installation = Installation(root, reads_answers=False, cpus=2, **NORMAL, GANGER_SUSPECT_S="10").start()
         try:
             with psycopg.connect(_database(installation), autocommit=True) as db:
                 _lengths(installation, db)

@@ -26,7 +26,7 @@ _PARTS = ("ganger api", "ganger scheduler", "ganger worker", "ganger up", "postg
 def main() -> None:
     """Start an installation, let it settle, and watch it do nothing."""
     with state_folder() as root:
-        installation = Installation(root, cpus=2, **NORMAL, GANGER_SUSPECT_S="10").start()
+        installation = Installation(root, reads_answers=False, cpus=2, **NORMAL, GANGER_SUSPECT_S="10").start()
         try:
             time.sleep(SETTLE_S)  # nothing tells that nothing happens any more
             _watch(installation)

@@ -62,7 +62,7 @@ def main() -> None:
     with state_folder() as root:
         _executions(root, bare)
     with state_folder() as root:
-        installation = Installation(root, cpus=64, **NORMAL).start()
+        installation = Installation(root, reads_answers=False, cpus=64, **NORMAL).start()
         try:
             _memory(installation)
             _cancel(installation, root)

@@ -31,7 +31,7 @@ NORMAL: dict[str, Any] = {
 def main() -> None:
     """Measure on a fresh installation."""
     with state_folder() as root:
-        installation = Installation(root, cpus=64, **NORMAL).start()
+        installation = Installation(root, reads_answers=False, cpus=64, **NORMAL).start()
         try:
             _latency(installation)
             _throughput(installation)

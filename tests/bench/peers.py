@@ -53,7 +53,7 @@ def main(*, rounds: int = ROUNDS, jobs: int = JOBS) -> None:
         running = servers.prepare(state.prepare(root / "peers"))
         running.start()
         (root / "ours").mkdir()
-        installation = Installation(root / "ours", cpus=2, **NORMAL).start()
+        installation = Installation(root / "ours", reads_answers=False, cpus=2, **NORMAL).start()
         try:
             _warm(installation)
             for _ in range(rounds):

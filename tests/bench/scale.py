@@ -35,7 +35,7 @@ WIDE = {"cpus": 16, "mem": 4096, "disk": 1024}
 def main(changes: int = 0) -> None:
     """Measure growth and the burst; with `changes` also so many random sizes, which take about half a second each."""
     with state_folder() as root:
-        installation = Installation(root, cpus=1, **NORMAL).start()
+        installation = Installation(root, reads_answers=False, cpus=1, **NORMAL).start()
         try:
             _grow(installation)
             _burst(installation)

@@ -31,7 +31,11 @@ POLL_S = 0.02
 class Installation:
     """`ganger up` and a client of its API."""
 
-    def __init__(self, root: Path, *, cpus: int = 8, nodes: int = 1, **environment: str) -> None:
+    def __init__(
+        self, root: Path, *, cpus: int = 8, nodes: int = 1, reads_answers: bool = True, **environment: str
+    ) -> None:
+        """`environment` are settings; without `reads_answers`, answers are not held against the document, which takes its time."""
+        self._reads_answers = reads_answers
         self.root, self._cpus, self._nodes, self._environment = root, cpus, nodes, environment
         self.process: subprocess.Popen[str] | None = None
         self.api: httpx2.Client
@@ -54,7 +58,7 @@ class Installation:
             headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
             timeout=30,
             transport=httpx2.HTTPTransport(retries=3),
-            event_hooks={"response": [_read_by_the_document]},
+            event_hooks={"response": [_read_by_the_document] if self._reads_answers else []},
         )
         return self
 

@@ -9,8 +9,12 @@
 
 One pass takes all events that wait, hands them to the state machine, writes all facts in one write, and then does all
 commands. One thread owns the state machine and the journal, so neither has a lock. Commands that take no time are done
-right here, because a node does each of them a thousand times a second. Commands that may take time go to threads of
-their own, and their ends come back as events.
+right here, because a node does each of them a thousand times a second; what ends with them is the next pass. Commands that
+may take time go to threads of their own, and their ends come back as events.
+
+A turn is all passes that follow from one another, from the end of one program to the start of the next, say. What goes to the
+supervisor and to the API is handed over at its end, the supervisor first: a slot is empty until it starts something. Only
+then are the directories cleared away of what has ended.
 """
 
 from __future__ import annotations
@@ -57,6 +61,7 @@ from workers.commands import (
 from workers.events import ClaimsDropped, Event, EventTime, OutputShipped, SlotsWithheld, Tick
 from workers.journal import JournalEntry
 from workers.machine import user_leftovers
+from workers.paths import ExecutionKey
 
 _TICK_S = 1.0
 _UNDER_WAY = frozenset({ExecutionStep.STAGING, ExecutionStep.RUNNING, ExecutionStep.COLLECTING})
@@ -81,6 +86,7 @@ class EventLoop:
         self._claims: list[ExecutionClaim] = []
         self._starts: list[ExecutionStart] = []
         self._reports: list[ExecutionReport] = []
+        self._removals: list[ExecutionKey] = []
         self._next_tick = 0.0
 
     def stop(self) -> None:
@@ -95,6 +101,8 @@ class EventLoop:
             while events:
                 self._handle(events)
                 events, self._next_events = self._next_events, []
+            self._hand_over()
+            self._clear_away()
             if stopped:
                 return
 
@@ -129,7 +137,6 @@ class EventLoop:
                     commands.append(command)
         for command in self._write(facts, commands):
             self._handlers[type(command)](command)
-        self._flush()
         if any(type(event) is Tick for event in events):
             self._note_phases()
 
@@ -149,8 +156,8 @@ class EventLoop:
             self._next_events.append(ClaimsDropped(unclaimed))
         return possible
 
-    def _flush(self) -> None:
-        """Hand over, in one piece each, what gathered during the pass."""
+    def _hand_over(self) -> None:
+        """Hand over, in one piece each, what gathered during the turn."""
         if self._tree_commands:
             self._services.supervisor.send(self._tree_commands)
             self._tree_commands = []
@@ -158,6 +165,13 @@ class EventLoop:
             hungry = not self._machine.is_ahead
             self._services.exchange.put(self._claims, self._starts, self._reports, hungry=hungry)
             self._claims, self._starts, self._reports = [], [], []
+
+    def _clear_away(self) -> None:
+        """Remove what ended executions have left."""
+        for key in self._removals:
+            self._services.outputs.remove(key)
+            self._services.file_work.remove(key)
+        self._removals = []
 
     # Any: each handler takes its own kind of command
     def _handler_table(self) -> dict[type, Callable[[Any], None]]:
@@ -179,7 +193,7 @@ class EventLoop:
             ShipOutput: self._ship,
             SendReport: lambda command: self._reports.append(command.report),
             ReleaseTree: self._tree_command,
-            RemoveFiles: self._remove,
+            RemoveFiles: lambda command: self._removals.append(command.key),
             LeaveCluster: lambda _: services.heartbeat.leave(),
             WriteLogLine: _log,
         }
@@ -213,10 +227,6 @@ class EventLoop:
     def _ship(self, command: ShipOutput) -> None:
         if self._services.outputs.finish(command.key, command.output_bytes, command.kept):
             self._soon(OutputShipped(command.key))
-
-    def _remove(self, command: RemoveFiles) -> None:
-        self._services.outputs.remove(command.key)
-        self._services.file_work.remove(command.key)
 
     def _soon(self, event: Event | None) -> None:
         """Handle an event right after this pass, if there is one already."""

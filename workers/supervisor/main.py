@@ -94,6 +94,7 @@ class Supervisor:
                     self._lines.serve(descriptor, events)
             self._runs.step()
             self._publish()
+            self._runs.put_away()
         self._kind.close()
         self._lines.close()  # last: by that a client knows that nothing is left
 

@@ -14,6 +14,7 @@ from scheduler.rules.lifecycle.gangs import Member
 from scheduler.rules.lifecycle.moves import EXECUTION_MOVES, ExecutionEvent, ExecutionStatus
 from scheduler.rules.lifecycle.outcome import StopReason
 from scheduler.store import records
+from scheduler.store.executions.live_rows import not_released
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ _END = text(f"""
     WHERE x.id = v.id
       AND x.id = ANY(:ids)
       AND x.attempt = v.attempt
-      AND x.released_at IS NULL
+      AND {not_released("x")}
       AND x.status = ANY(:sources)
     RETURNING x.id
 """)  # noqa: S608 - the only text put in are our own column names
@@ -154,15 +155,15 @@ _REQUEST_CANCEL = text("""
     RETURNING (SELECT name FROM nodes WHERE nodes.id = executions.node_id) AS node
 """)
 
-_REQUEST_STOP = text("""
+_REQUEST_STOP = text(f"""
     UPDATE executions
     SET cancel_requested = :reason, last_modified = now(), moved_xid = pg_current_xact_id()
     WHERE id = ANY(:ids)
-      AND released_at IS NULL
+      AND {not_released("executions")}
       AND status = 'RUNNING'
       AND cancel_requested IS NULL
     RETURNING (SELECT name FROM nodes WHERE nodes.id = executions.node_id) AS node
-""")
+""")  # noqa: S608 - our own text
 
 _MEMBERS = text("""
     SELECT x.id, x.job_id, x.attempt, x.member, x.node_id, x.status, x.released_at IS NOT NULL AS released,

@@ -11,6 +11,7 @@ from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.lifecycle.moves import EXECUTION_MOVES, ExecutionEvent
 from scheduler.rules.lifecycle.outcome import StopReason
 from scheduler.store.executions import claims
+from scheduler.store.executions.live_rows import not_released
 
 # What holds room and has not been claimed goes first: the node would not know of it, and start others in its room.
 _HAND_OUT = text("""
@@ -32,7 +33,7 @@ _HAND_OUT = text("""
     RETURNING x.id
 """)
 
-_START = text("""
+_START = text(f"""
     UPDATE executions x
     SET status = :target, started = GREATEST(x.created, now() - make_interval(secs => v.ago)),
         cancel_requested = NULLIF(x.cancel_requested, 'recalled'),
@@ -44,10 +45,10 @@ _START = text("""
       AND x.attempt = v.attempt
       AND x.node_id = :node_id
       AND x.claim_token = v.token
-      AND x.released_at IS NULL
+      AND {not_released("x")}
       AND x.status = ANY(:sources)
     RETURNING x.id
-""")
+""")  # noqa: S608 - our own text
 
 # One start of a node after another: two calls of it, of which one was thought lost, would each count without the other.
 _ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended('start', :node_id))")
@@ -74,13 +75,14 @@ _RECALL = """
     UPDATE executions
     SET cancel_requested = :reason, last_modified = now(), moved_xid = pg_current_xact_id()
     WHERE {} = ANY(:ids)
-      AND released_at IS NULL
+      AND {}
       AND is_ahead
       AND status IN ('QUEUED', 'AHEAD')
       AND cancel_requested IS NULL
     RETURNING (SELECT name FROM nodes WHERE nodes.id = executions.node_id) AS node
 """
-_RECALL_SOME, _RECALL_OF_JOBS = text(_RECALL.format("id")), text(_RECALL.format("job_id"))
+_RECALL_SOME = text(_RECALL.format("id", not_released("executions")))
+_RECALL_OF_JOBS = text(_RECALL.format("job_id", "released_at IS NULL"))
 
 # What nobody has claimed needs nobody's answer.
 _RECALLED = text("""

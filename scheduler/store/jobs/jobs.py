@@ -148,7 +148,8 @@ _WHOM = {
 }
 
 # Two schedulers may hold the same plan, and an earlier try may not be dead yet: placement asks once more.
-# A job that somebody holds is passed over, and the next tick looks at it again.
+# A job that somebody holds is passed over, and the next tick looks at it again. What is live is looked
+# up for each job, in the order of the index that has it by jobs: as NOT EXISTS it might be joined, by reading all of it.
 _FIRST = {
     JobEvent.PLACE: """free AS MATERIALIZED (
         SELECT id FROM jobs WHERE id = ANY(:ids) AND status = 'QUEUED' ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
@@ -159,7 +160,8 @@ _GUARDS = {
           AND j.id IN (SELECT id FROM free)
           AND NOT j.is_held
           AND j.num_exes < j.max_tries + j.forgiven
-          AND NOT EXISTS (SELECT FROM executions x WHERE x.job_id = j.id AND x.released_at IS NULL)"""
+          AND (SELECT x.id FROM executions x WHERE x.job_id = j.id AND x.released_at IS NULL
+               ORDER BY x.member LIMIT 1) IS NULL"""
 }
 
 

@@ -275,7 +275,8 @@ Index(
     unique=True,
     postgresql_where=text("released_at IS NULL"),
 )
-Index("executions_node_live", executions.c.node_id, postgresql_where=text("released_at IS NULL"))
+# With the id, so that a node's are read in their order and no other index is ever as good for that.
+Index("executions_node_live", executions.c.node_id, executions.c.id, postgresql_where=text("released_at IS NULL"))
 Index(
     "executions_making_room",
     executions.c.preempted_for,

@@ -1,7 +1,8 @@
 """All runs that the supervisor holds: started from a queue, held to their limits, reaped, and reported exactly once.
 
 Nothing in here waits. The loop calls `step` after each poll and at `next_due`. Then `unpublished` holds the events, as
-JSON in the order in which they happened; they may be published once the journal is on disk.
+JSON in the order in which they happened; they may be published once the journal is on disk. `put_away` follows: who hears of an
+end decides meanwhile what is to start next.
 """
 
 import json
@@ -33,6 +34,7 @@ class RunTable:
         self._checks = checks
         self._queue: dict[RunKey, RunRequest] = {}
         self._runs = LiveRuns()
+        self._over: list[Run] = []  # their ends are recorded, and what was made for them is still there
         self._next_tick = 0.0
         self._lost: list[RunKey] = []  # of an earlier life, to be reported when the sweep is over
         self._lease_sent: float | None = None
@@ -132,8 +134,16 @@ class RunTable:
             self._tick(now)
         for run in self._runs.take_touched():
             self._act(run, now)
+        if self._queue:
+            self.put_away()
         for key in list(self._queue)[:_STARTS_PER_STEP]:
             self._begin(self._queue.pop(key))
+
+    def put_away(self) -> None:
+        """Put away what was made for the runs that are over. Nothing may be started before that."""
+        over, self._over = self._over, []
+        for run in over:
+            self._starter.end(run)
 
     def check_disks(self) -> None:
         """A directory has become too large: stop the run that it belongs to."""
@@ -182,7 +192,7 @@ class RunTable:
             self._record(run.end_event(now))
         else:
             self._report_lost()
-        self._starter.end(run)
+        self._over.append(run)
         self._runs.remove(run)
 
     def _tick(self, now: float) -> None:
