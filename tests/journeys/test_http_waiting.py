@@ -107,6 +107,25 @@ def test_a_wait_for_what_has_happened_already_is_over_at_once(served: Served) ->
     assert time.monotonic() - began < 5
 
 
+def test_who_waits_for_the_end_hears_of_no_status_that_he_names_and_of_the_last_one_when_the_wait_is_over(
+    served: Served,
+) -> None:
+    open_states = [("known", one) for one in ("PENDING_UPLOAD", "PENDING", "BLOCKED", "QUEUED", "RUNNING")]
+    moved = "UPDATE jobs SET status = 'RUNNING', attempt = 1, moved_xid = pg_current_xact_id() WHERE id = :id"
+    short, long = served.job(), served.job()
+    with ThreadPoolExecutor(2) as pool:
+        over = pool.submit(served.client.get, f"/jobs/{short}/", params=[("wait", 4), *open_states])
+        ended = pool.submit(served.client.get, f"/jobs/{long}/", params=[("wait", 30), *open_states])
+        for job_id in (short, long):
+            served.api.change(moved, id=job_id)
+        assert over.result().json()["status"] == "RUNNING"
+        assert not ended.done()
+        served.cancel(long)
+        assert ended.result().json()["status"] == "CANCELED"
+    refused = served.client.get(f"/jobs/{short}/", params={"known": "ASLEEP"})
+    assert (refused.status_code, refused.json()["field"]) == (400, "known[0]")
+
+
 def test_a_wait_without_a_change_ends_with_the_job_as_it_is_and_the_connection_goes_on(served: Served) -> None:
     job_id = served.job()
     with served.waiting(f"/jobs/{job_id}/?wait=1") as connection:

@@ -117,17 +117,17 @@ def submit_jobs(call: ApiCall, query: SubmitQuery, body: JobsBody) -> Answer[Sub
 def show_job(call: ApiCall, job_id: JobId, query: WaitQuery) -> JobDetail:
     """One job in full: inputs, outputs, executions.
 
-    With `wait` the answer comes once the status is another than `known` (without it: than when the request came), at once if the
-    job has ended, and after so many seconds in any case; then it is the job as it was when the request came, for its status is still
-    that one. Progress is no change.
+    With `wait` the answer comes once the status is none of `known` (without any: another than when the request came), at once if the
+    job has ended, and after so many seconds in any case; then it is the job as it was after its last change of status. Who waits for the end
+    of a job names all others: `known=PENDING&known=BLOCKED&known=QUEUED&known=RUNNING`. Progress is no change.
     """
     wait = parking.wait_of(query.wait)
 
     def look() -> tuple[JobDetail, bool]:
         found = queries.job(call.rt, call.caller, job_id)
         if wait.memo is None:
-            wait.memo = query.known or found.row.status
-        return view.detail(found), found.row.status != wait.memo or found.row.status in FINAL_JOB
+            wait.memo = frozenset(query.known) or {found.row.status}
+        return view.detail(found), found.row.status not in wait.memo or found.row.status in FINAL_JOB
 
     interest = FeedInterest(job_ids=frozenset({job_id}))
     return parking.look_until(wait, api_runtime.of_this_app().feed, interest, look)

@@ -24,8 +24,9 @@ class WaitQuery(Query):
     """How long to wait for a job to change."""
 
     wait: WaitSeconds = 0
-    known: StatusWord | None = Field(
-        default=None, description="the status that the caller knows: with another one the answer comes at once"
+    known: list[StatusWord] = Field(
+        default=[],
+        description="statuses that are no news to the caller: the answer comes once the job has another one, or has ended",
     )
 
 

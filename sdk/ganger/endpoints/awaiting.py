@@ -26,6 +26,8 @@ CHANGES_PER_CALL = 500
 
 _PAUSE_WITHOUT_WAIT_S = 0.2
 _OF_WAITING = frozenset({"wait", "known"})
+_WAITING = ("PENDING_UPLOAD", "PENDING", "BLOCKED", "QUEUED", "RUNNING")
+"""The statuses of jobs that have not ended: no news to who waits for the end alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +92,8 @@ def one(
         last_look = wait_time.is_over
         try:
             wait_s = wait_time.ask_s() if seen is not None else 0
-            job = jobs.get(
-                job_id, patience_s=WAIT_PATIENCE_S, wait_s=wait_s, known=seen[0] if seen and wait_s else None
-            )
+            known = None if seen is None or not wait_s else _WAITING if changed is None else (seen[0],)
+            job = jobs.get(job_id, patience_s=WAIT_PATIENCE_S, wait_s=wait_s, known=known)
         except InvalidRequest as refusal:
             wait_time.give_up_asking(refusal)
             continue
