@@ -26,6 +26,14 @@ class CancelResult:
     unchanged: dict[JobId, JobStatus]
 
 
+@dataclass(frozen=True, slots=True)
+class CanceledWithin:
+    """The result of a cancel in a transaction that goes on, and the nodes to tell after its commit."""
+
+    result: CancelResult
+    nodes: list[str]
+
+
 def cancel(rt: Runtime, job_ids: Sequence[JobId], *, actor: str, reason: str | None = None) -> CancelResult:
     """Cancel jobs; safe to repeat. Unknown ids are in neither part of the answer.
 
@@ -34,15 +42,26 @@ def cancel(rt: Runtime, job_ids: Sequence[JobId], *, actor: str, reason: str | N
     their processes are dead.
     """
     with rt.db.begin() as tx:
-        locked = jobs.lock(tx, job_ids)
-        answer = _cancel(tx, locked, actor, reason)
-        nodes = executions.request_cancel(tx, answer.moved) if answer.moved else []
-        if answer.moved:
-            executions.end(tx, ExecutionEvent.DROP, executions.unclaimed_of_jobs(tx, answer.moved))
-    if answer.moved:
+        done = within(tx, job_ids, actor=actor, reason=reason)
+    if done.result.moved:
         rt.nudge("tick")
-    rt.ring(nodes)
-    return answer
+    rt.ring(done.nodes)
+    return done.result
+
+
+def within(
+    tx: Connection, job_ids: Sequence[JobId], *, actor: str, reason: str | None = None, wait: bool = True
+) -> CanceledWithin:
+    """Cancel jobs in a transaction of the caller's, who rings the nodes after its commit; safe to repeat.
+
+    Without `wait` the jobs that somebody has locked are in neither part of the answer.
+    """
+    answer = _cancel(tx, jobs.lock(tx, job_ids, wait=wait), actor, reason)
+    if not answer.moved:
+        return CanceledWithin(answer, [])
+    nodes = executions.request_cancel(tx, answer.moved)
+    executions.end(tx, ExecutionEvent.DROP, executions.unclaimed_of_jobs(tx, answer.moved))
+    return CanceledWithin(answer, nodes)
 
 
 def with_followers(rt: Runtime, job_id: JobId, *, actor: str) -> CancelResult:

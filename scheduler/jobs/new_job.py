@@ -66,6 +66,8 @@ class NewJob:
     """A name within its batch, for the needs of others."""
     group: str | None = None
     """The group of jobs that it belongs to: those of its batch with the same word."""
+    parent_job_id: int | None = None
+    """The job that submits it: see `scheduler.needs.children`."""
     awaits: list[AwaitedInput] | None = None
     """Inputs that will be uploaded before it is queued."""
 
@@ -91,6 +93,7 @@ OF_EACH_JOB = frozenset(
         "cache",
         "key",
         "group",
+        "parent_job_id",
     }
 )
 """The fields that are stored for each job by itself. The size of the inputs, which amounts follow from, is part of the key,

@@ -29,7 +29,7 @@ from scheduler.jobs.entry_faults import EntryError
 from scheduler.jobs.new_job import NewJob
 from scheduler.jobs.queries import FullJob
 from scheduler.jobs.resolve import PreparedSubmission
-from scheduler.needs import batch, wiring, writing
+from scheduler.needs import batch, children, wiring, writing
 from scheduler.needs.batch import BatchNeeds
 from scheduler.runtime import Runtime
 from scheduler.store import large_batches
@@ -133,6 +133,8 @@ def enter(
         made = known | dict(zip(fresh, ids, strict=True))
         _refuse(writing.write(tx, project.id, wanted, made, fresh), submission)
         revisions = [prepared.groups[row.group].revision_id for row in prepared.rows]
+        wanted_parents = {n: one for n in fresh if (one := submission.jobs[n].parent_job_id) is not None}
+        _refuse(children.adopt(tx, project.id, wanted_parents, made), submission)
         _refuse(wiring.misfits(tx, submission.jobs, fresh, ids, revisions), submission)
         _await(tx, rt, project, prepared, ids)
     made = known | dict(zip(fresh, ids, strict=True))
@@ -161,7 +163,16 @@ def _submit_alone(
     """
     job, *others = submission.jobs
     reference = resolve.reference(job)
-    if others or submission.many or job.needs or job.key or job.group or job.awaits or reference is None:
+    if (
+        others
+        or submission.many
+        or job.needs
+        or job.key
+        or job.group
+        or job.awaits
+        or job.parent_job_id
+        or reference is None
+    ):
         return None
     made = _write_alone(rt, caller, name, submission, admission, reference)
     if made is None:

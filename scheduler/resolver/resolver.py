@@ -23,7 +23,8 @@ from scheduler.identifiers import JobId, Term
 from scheduler.log import log
 from scheduler.needs.ready import ready
 from scheduler.needs.renew import renew
-from scheduler.resolver import release, spreading
+from scheduler.resolver import orphans, release, spreading
+from scheduler.resolver.orphans import CanceledOrphans
 from scheduler.rules.lifecycle.moves import JobEvent, JobStatus
 from scheduler.rules.lifecycle.needs import NeedVerdict, moves_by
 from scheduler.runtime import Runtime
@@ -55,14 +56,16 @@ def resolve(rt: Runtime, term: Term | None = None) -> bool:
     Each of its transactions is for some rounds. With a `term` that is over nothing is written.
     """
     for _ in range(_ROUNDS // _AT_ONCE):
+        left = CanceledOrphans()
         try:
             with rt.db.begin() as tx:
-                more, changed = _rounds(tx, term)
+                more, changed = _rounds(tx, term, left)
                 of_workflows = upkeep.finish(tx, changed) if changed else []
         except _TermOverError:
             return False
         upkeep.stop_failed(rt, of_workflows)
-        if not more:
+        orphans.follow_up(rt, left)
+        if not more and not left.runs:
             return False
     return True
 
@@ -85,7 +88,7 @@ class _TermOverError(Exception):
     """Another scheduler has taken over; the transaction is undone."""
 
 
-def _rounds(tx: Connection, term: Term | None) -> tuple[bool, set[JobId]]:
+def _rounds(tx: Connection, term: Term | None, left: CanceledOrphans) -> tuple[bool, set[JobId]]:
     """Make some rounds; return whether there may be more to do, and all jobs that were told of."""
     told: set[JobId] = set()
     for number in range(_AT_ONCE):
@@ -95,6 +98,7 @@ def _rounds(tx: Connection, term: Term | None) -> tuple[bool, set[JobId]]:
         told.update(changed)
         if number == 0 and term is not None and not lease.fence(tx, term):
             raise _TermOverError
+        orphans.close(tx, changed, left)
         met = sorted({*changes.settle(tx, changed), *changed})
         judge(tx, set(met[:_BATCH]))
         if len(met) > _BATCH:

@@ -18,7 +18,7 @@ from scheduler.store.jobs.submissions import Project
 from scheduler.workflows import running
 from scheduler.workflows.running import WorkflowRequest
 
-_NOT_OF_SCHEDULES = ("needs", "wiring", "conditions", "key", "group", "not_before", "awaits")
+_NOT_OF_SCHEDULES = ("needs", "wiring", "conditions", "key", "group", "not_before", "awaits", "parent_job_id")
 
 
 @dataclass(frozen=True, slots=True)

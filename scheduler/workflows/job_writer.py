@@ -145,8 +145,8 @@ class JobWriter:
     def open_up(self, tx: Connection) -> None:
         """Let a large workflow be seen, all of which is written."""
         roots = [self._ids[n] for n in range(len(self._checked.jobs)) if n not in self._needs.needs]
-        changes.tell(tx, roots)
-        workflows.open_up(tx, self.workflow_id)
+        parent = workflows.open_up(tx, self.workflow_id)
+        changes.tell(tx, roots if parent is None else [*roots, parent])
 
     @property
     def first(self) -> range:

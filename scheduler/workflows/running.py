@@ -21,6 +21,7 @@ from scheduler.identity import Caller
 from scheduler.jobs import priorities, resolve, submit
 from scheduler.jobs.new_job import NewJob
 from scheduler.lookup import repeats
+from scheduler.needs import children
 from scheduler.rules.workflow.definition import MOST_JOBS
 from scheduler.rules.workflow.source import DefinitionFaults, DefinitionSource
 from scheduler.runtime import Runtime
@@ -63,6 +64,8 @@ class WorkflowRequest:
     borrowed: Mapping[str, BorrowedStep] = field(default_factory=dict)
     """Steps that an earlier run, `rerun_of`, has done."""
     rerun_of: int | None = None
+    parent_job_id: int | None = None
+    """The job that runs it: see `scheduler.needs.children`."""
     texts: bool = False
     """Whether properties that steps take of others become what their inputs take, texts or not."""
     mark: str | None = None
@@ -147,6 +150,7 @@ def _begin(tx: Connection, caller: Caller, ready: ReadyWorkflow, writer: JobWrit
     if workflows.live(tx, project.id, MOST_LIVE) >= MOST_LIVE:
         raise Conflict(f"the project has {MOST_LIVE} live workflows, and may not have more")
     submit.check_quota(tx, project, len(checked.jobs))
+    children.of_run(tx, project.id, ready.request.parent_job_id)
     new = _new(caller, project, ready.request, checked, is_open=writer.is_large)
     writer.workflow_id = workflows.insert(tx, new)
     events.write(tx, writer.workflow_id, "RUN", caller.name, _why(ready.request))
@@ -253,6 +257,7 @@ def _new(
         labels=request.labels,
         type_revision_id=request.type_revision_id,
         rerun_of=request.rerun_of,
+        parent_job_id=request.parent_job_id,
         given=_given(request),
         total=len(checked.jobs),
         is_open=is_open,

@@ -199,6 +199,7 @@ class Job(Record):
     needs: list[JsonObject] = []
     needs_within: int | None = None
     group: str | None = None
+    parent_job_id: int | None = None
     workflow_id: int | None = None
     is_held: bool = False
     hold_reason: str | None = None

@@ -21,7 +21,7 @@ class JobRequest:
     `count` members, which start at once or not at all; each finds its number in `$GANGER_MEMBER`.
     `needs` are jobs whose good end it waits for, by id, or needs in full (`{"job": 41, "after": "ANY"}`, `{"group": "shards"}`);
     within `submit_many`, `"@0"` is the first job and `"=name"` the one with that `key`, and jobs with the same `group` are one.
-    `count` members, which start at once or not at all; each finds its number in `$GANGER_MEMBER`. `awaits` names inputs that are uploaded
+    A job that submits others names itself as their `parent_job_id`: they are cancelled with it. `awaits` names inputs that are uploaded
     before the job is queued (`client.uploads`), alone or as `{"name", "max_size", "sha256", "media_type", "file_name", "optional"}`.
     """
 
@@ -67,6 +67,7 @@ class JobRequest:
     needs_within: int | None = None
     key: str | None = None
     group: str | None = None
+    parent_job_id: int | None = None
     awaits: Sequence[str | Mapping[str, object]] | None = None
     idempotency_key: str | None = None
 

@@ -31,7 +31,7 @@ class WorkflowsEndpoint:
     ) -> JsonObject:
         """Run a workflow and return it. `definition` is a text (YAML, JSON, JSON lines) or a document; or `type` names a saved one.
 
-        Further words are fields of the body: `inputs`, `parameters` and `assets` (by `job.input`), `name`, `project`, `labels`.
+        Further words are fields of the body: `inputs`, `parameters` and `assets` (by `job.input`), `name`, `project`, `labels`, `parent_job_id`.
         Safe against broken connections: it is run once. Raises InvalidRequest with everything that is wrong with it.
         """
         headers = {"Idempotency-Key": key or str(uuid.uuid4())}

@@ -201,6 +201,7 @@ class _Course(TypedDict):
     needs: Annotated[list[NeedView], Field(description="the first hundred of what it waits or waited for")]
     needs_within: Annotated[int | None, Field(description="seconds that it waits for its needs at most")]
     group: Annotated[str | None, Field(description="the group that it belongs to")]
+    parent_job_id: Annotated[int | None, Field(description="the job that submitted it, and with which it is cancelled")]
     forced_by: Annotated[str | None, Field(description="who said that it is done, though no execution completed")]
     cache: Annotated[ReuseView | None, Field(description="of a job that may reuse results; null until it is looked at")]
     awaits: list[AwaitedView]

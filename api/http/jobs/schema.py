@@ -190,6 +190,9 @@ class JobBody(ProgramFields):
     ] = LEFT_OUT
     key: Annotated[JobKey, Field(description="a name within the batch, for the needs of the others")] = LEFT_OUT
     group: Annotated[Word, Field(description="the jobs of a batch with the same word are a group")] = LEFT_OUT
+    parent_job_id: Annotated[Id, Field(description="the job that submits it, and with which it is cancelled")] = (
+        LEFT_OUT
+    )
     awaits: Annotated[
         list[AwaitItem],
         Field(min_length=1, max_length=MOST_AWAITED, description="inputs that are uploaded before the job is queued"),

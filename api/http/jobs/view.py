@@ -139,6 +139,7 @@ def detail(found: FullJob) -> JobDetail:
         "needs": more.needs or [],
         "needs_within": more.needs_within_s,
         "group": more.group_name,
+        "parent_job_id": more.parent_job_id,
         "forced_by": more.forced_by,
         "cache": cast("ReuseView | None", more.cache),
         "awaits": awaits_view.shown(found.uploads),

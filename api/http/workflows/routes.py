@@ -179,6 +179,7 @@ def _asked(body: WorkflowBody, key: str | None) -> WorkflowRequest:
         labels=body.labels,
         priority=body.priority,
         held=body.held,
+        parent_job_id=body.parent_job_id,
         key=key,
         digest=_digest(g.body),
     )

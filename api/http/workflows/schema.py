@@ -59,6 +59,7 @@ class WorkflowBody(GivenFields):
     project: Word = LEFT_OUT
     priority: Priority = LEFT_OUT
     held: bool = False
+    parent_job_id: Annotated[Id, Field(description="the job that runs it, and with which it is cancelled")] = LEFT_OUT
 
     @model_validator(mode="after")
     def _one_of_both(self) -> WorkflowBody:
@@ -140,6 +141,7 @@ class WorkflowInList(TypedDict):
     type: Annotated[str | None, Field(description="the saved definition that it was run from")]
     revision: Annotated[int | None, Field(description="of that: it stays, whatever is saved later")]
     rerun_of: Annotated[int | None, Field(description="the run whose results it borrows")]
+    parent_job_id: Annotated[int | None, Field(description="the job that runs it, and with which it is cancelled")]
     will_fail: Annotated[bool, Field(description="it still runs, and cannot end well unless somebody repairs it")]
     percent: Annotated[float, Field(description="of its jobs that have ended")]
     counts: WorkflowCountsView

@@ -40,6 +40,7 @@ def entry(found: ShownWorkflow) -> WorkflowInList:
         "type": row.type_name,
         "revision": row.type_revision,
         "rerun_of": row.rerun_of,
+        "parent_job_id": row.parent_job_id,
         "will_fail": found.will_fail,
         "percent": round(100 * ended / counts.total, 1) if counts.total else 100.0,
         "counts": cast(

@@ -34,7 +34,8 @@ _REST = """
            EXISTS (SELECT FROM uploads u WHERE u.job_id = j.id) AS has_uploads,
            (SELECT jsonb_build_object('key', encode(c.key, 'hex'), 'reused_from', c.reused_from, 'missed', c.missed)
             FROM job_cache c WHERE c.job_id = j.id) AS cache,
-           (SELECT l.needs_within_s FROM job_plans l WHERE l.job_id = j.id) AS needs_within_s
+           (SELECT l.needs_within_s FROM job_plans l WHERE l.job_id = j.id) AS needs_within_s,
+           (SELECT a.parent_job_id FROM job_parents a WHERE a.job_id = j.id) AS parent_job_id
 """
 
 WHOLE = f"""
@@ -113,6 +114,7 @@ class JobRest(NamedTuple):
     has_uploads: bool
     cache: Document | None
     needs_within_s: int | None
+    parent_job_id: JobId | None
 
 
 class NamedFile(NamedTuple):

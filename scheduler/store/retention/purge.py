@@ -87,6 +87,7 @@ _DELETE = (
     text("DELETE FROM job_needs WHERE job_id = ANY(:ids)"),
     text("DELETE FROM job_plans WHERE job_id = ANY(:ids)"),
     text("DELETE FROM job_cache WHERE job_id = ANY(:ids)"),
+    text("DELETE FROM job_parents WHERE job_id = ANY(:ids)"),
     text("DELETE FROM need_deadlines WHERE job_id = ANY(:ids)"),
     # A workflow goes with the last of its jobs.
     text("""

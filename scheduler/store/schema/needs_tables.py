@@ -114,6 +114,15 @@ need_deadlines = Table(
 )
 Index("need_deadlines_due", need_deadlines.c.due)
 
+# Jobs that were submitted by another one, which they are cancelled with.
+job_parents = Table(
+    "job_parents",
+    metadata,
+    Column("job_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("parent_job_id", BigInteger, nullable=False),
+)
+Index("job_parents_parent", job_parents.c.parent_job_id)
+
 # Jobs that may reuse results, or whose results may be: what makes them the same, and what became of it.
 job_cache = Table(
     "job_cache",

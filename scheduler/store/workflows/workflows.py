@@ -116,7 +116,7 @@ _JOBS = text("""
 """)
 
 # Everybody is told when a job of a workflow ends, for with it the workflow may.
-_OPEN = text("UPDATE workflows SET is_open = false, created = now() WHERE id = :id")
+_OPEN = text("UPDATE workflows SET is_open = false, created = now() WHERE id = :id RETURNING parent_job_id")
 
 _COLUMNS = """
     w.id, CAST(w.uuid AS text) AS uuid, w.project_id, p.name AS project, w.name, w.state, t.name AS type_name,
@@ -263,9 +263,9 @@ def insert_jobs(tx: Connection, workflow_id: int, jobs: Sequence[tuple[JobId, st
     tx.execute(_JOBS, {"workflow_id": workflow_id, **given})
 
 
-def open_up(tx: Connection, workflow_id: int) -> None:
-    """Let a run be seen: all its jobs are there."""
-    tx.execute(_OPEN, {"id": workflow_id})
+def open_up(tx: Connection, workflow_id: int) -> JobId | None:
+    """Let a run be seen: all its jobs are there. Return the job that runs it, which may have been cancelled meanwhile."""
+    return tx.execute(_OPEN, {"id": workflow_id}).scalar()
 
 
 def one(tx: Connection, workflow_id: int) -> WorkflowRow | None:

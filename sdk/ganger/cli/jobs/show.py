@@ -72,6 +72,7 @@ def _summary(job: Job) -> dict[str, object]:
         "command": " ".join(job.command) or None,
         "status": job.status,
         "skipped": "it was not needed" if job.is_skipped else None,
+        "submitted by": f"job {job.parent_job_id}" if job.parent_job_id else None,
         "done by": f"{job.forced_by}, who said so" if job.forced_by else None,
         "reused": _reused(job),
         "held": (job.hold_reason or "yes") if job.is_held else None,

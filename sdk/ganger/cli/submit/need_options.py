@@ -61,7 +61,16 @@ class FollowOptions(SubmissionOptions):
         str | None,
         typer.Option(help="Make the jobs a group of this name, for others to need.", rich_help_panel=FOLLOWS),
     ] = None
-
+    parent: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="JOB",
+            help="In a job, with $GANGER_JOB_ID: what it submits so is cancelled with it.",
+            rich_help_panel=FOLLOWS,
+        ),
+        JobField("parent_job_id"),
+    ] = None
     take: Annotated[
         list[str] | None,
         typer.Option(

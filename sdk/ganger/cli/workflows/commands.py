@@ -59,6 +59,10 @@ def run(
     label: Annotated[list[str] | None, typer.Option(help="KEY=VALUE to find it by.")] = None,
     project: Annotated[str | None, typer.Option(help="The project it belongs to.")] = None,
     key: Annotated[str | None, typer.Option(help="Idempotency key: the same key runs it only once.")] = None,
+    parent: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="JOB", help="In a job, with $GANGER_JOB_ID: the run is cancelled with it."),
+    ] = None,
     wait: Wait = False,
     as_json: Json = False,
     connection: Connection,
@@ -82,6 +86,7 @@ def run(
             name=name,
             labels=pairs(label or [], "--label"),
             project=project,
+            parent_job_id=parent,
         )
         if not wait:
             screen.document(made) if as_json else screen.text(str(made["id"]))
@@ -371,6 +376,7 @@ def _summary(found: JsonObject) -> dict[str, object]:
         "cancelled": f"by {found['canceled_by']}" if found["canceled"] else None,
         "type": None if found["type"] is None else f"{found['type']}:{found['revision']}",
         "rerun of": found["rerun_of"],
+        "run by": f"job {found['parent_job_id']}" if found.get("parent_job_id") else None,
         "borrowed": ", ".join(found["borrowed"][:20]) or None,
         "project": found["project"],
         "created": f"{screen.moment(_moment(found['created']))} by {found['created_by'] or 'somebody'}",
