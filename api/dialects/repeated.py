@@ -16,6 +16,7 @@ from flask import g, request
 from api.http.routing import ApiCall
 from scheduler.identifiers import JobId
 from scheduler.lookup import repeats
+from scheduler.store.lookup.unanswered import UnansweredKind
 
 KEY = "Idempotency-Key"
 
@@ -25,6 +26,18 @@ def digest(call: ApiCall) -> str | None:
     if KEY in request.headers:
         return None
     return hashlib.sha256(orjson.dumps([call.caller.token_id, request.path, g.body])).hexdigest()
+
+
+def sent(call: ApiCall, *what: str) -> str:
+    """Return what tells a request for a file or a project from others: who sends it, where to, its key, and what it says."""
+    told = [call.caller.token_id, request.path, request.headers.get(KEY), *what]
+    return hashlib.sha256(orjson.dumps(told)).hexdigest()
+
+
+def note_of(call: ApiCall, kind: UnansweredKind, object_id: int) -> None:
+    """Note of a file or a project that the client that sent it is gone, if it is."""
+    if is_gone():
+        repeats.unheard_of(call.rt, kind, object_id)
 
 
 def note(call: ApiCall, known_by: str | None, job_id: JobId | None = None, run_id: int | None = None) -> None:

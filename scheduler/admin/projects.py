@@ -17,6 +17,7 @@ from scheduler.store import paging
 from scheduler.store.admin import audit, projects
 from scheduler.store.admin.projects import LockedProject, NamedProject, NewProject, ProjectRow
 from scheduler.store.jobs.listing import JobFilter
+from scheduler.store.lookup import unanswered
 from scheduler.store.paging import PageWindow, RowCondition, RowPage
 
 
@@ -67,12 +68,17 @@ OF_ONE_PROJECT = frozenset({"title", "secret_types", "attributes"})
 """What an admin of one project may change of it; the rest concerns the others too."""
 
 
-def create(rt: Runtime, caller: Caller, new: NewProject) -> ProjectId:
-    """Create a project and return its id. Raises Conflict for a name that is taken."""
+def create(rt: Runtime, caller: Caller, new: NewProject, digest: str | None = None) -> ProjectId:
+    """Create a project and return its id. Raises Conflict for a name that is taken.
+
+    `digest` tells what was sent for it, where a client may send it again: see `scheduler.lookup.repeats`.
+    """
     with rt.db.begin() as tx:
         made = projects.insert(tx, new, caller.name)
         if made is None:
             raise Conflict(f"there is a project {new['name']!r} already", field="name")
+        if digest is not None:
+            unanswered.write(tx, "project", made, digest)
         detail = {name: value for name, value in new.items() if name != "attributes"}
         audit.write(tx, caller.name, "project.create", f"project:{new['name']}", detail=detail)
     rt.nudge("tick")

@@ -16,6 +16,7 @@ from scheduler.files import storage
 from scheduler.identifiers import Attempt, ExecutionId, FileId, ProjectId
 from scheduler.identity import Caller, Role
 from scheduler.jobs.submit import DEFAULT_PROJECT
+from scheduler.lookup import repeats
 from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.admin import files, workspaces
@@ -24,6 +25,7 @@ from scheduler.store.admin.workspaces import Workspace
 from scheduler.store.data_sets import versions
 from scheduler.store.jobs import submissions
 from scheduler.store.jobs.submissions import Project
+from scheduler.store.lookup import unanswered
 from scheduler.store.paging import PageWindow, RowPage
 
 MAX_NAME = 255
@@ -51,6 +53,8 @@ class FileDescription:
     project: str | None = None
     workspace_id: int | None = None
     sha256: str | None = None
+    mark: str | None = None
+    """By whom and how it is sent, where a client may send it again: see `scheduler.lookup.repeats`. The content is added to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +71,18 @@ class NewOutput:
 
 
 def upload(rt: Runtime, caller: Caller, new: FileDescription, pieces: Iterable[bytes]) -> FileRow:
-    """Store a file and return its row. Raises InvalidInput if `new.sha256` is given and the content has another digest."""
+    """Store a file and return its row. Raises InvalidInput if `new.sha256` is given and the content has another digest.
+
+    With a `mark` the file of the first time is returned where the same comes again.
+    """
     owner, workspace = _destination(rt, caller, new)
     stored = _stored(rt, workspace, rt.now().strftime("uploads/%Y/%m/%d"), pieces, new.sha256)
-    return _insert(rt, _new_file(stored, workspace, owner.id, new.file_name, new.media_type))
+    digest = None if new.mark is None else f"{new.mark} {stored.sha256}"
+    earlier = None if digest is None else repeats.earlier_file(rt, owner.id, digest)
+    if earlier is not None:
+        storage.remove(workspace.url, stored.path, rt.settings.workspace_roots)
+        return get(rt, caller, earlier)
+    return _insert(rt, _new_file(stored, workspace, owner.id, new.file_name, new.media_type), digest)
 
 
 def register(rt: Runtime, caller: Caller, new: FileDescription, path: str) -> FileRow:
@@ -253,10 +265,12 @@ def _get(tx: Connection, chosen: FileFilter, file_id: FileId | UUID) -> FileRow:
     return rows[0]
 
 
-def _insert(rt: Runtime, new: NewFile) -> FileRow:
+def _insert(rt: Runtime, new: NewFile, digest: str | None = None) -> FileRow:
     with rt.db.begin() as tx:
         file_id = files.insert(tx, new)
         assert file_id is not None  # noqa: S101 - only outputs can meet one that is there
+        if digest is not None:
+            unanswered.write(tx, "file", file_id, digest)
         return _get(tx, FileFilter(file_id=(file_id,)), file_id)
 
 

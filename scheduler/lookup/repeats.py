@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from scheduler.identifiers import JobId, ProjectId
+from scheduler.identifiers import FileId, JobId, ProjectId
 from scheduler.runtime import Runtime
-from scheduler.store.lookup import repeats
+from scheduler.store.lookup import repeats, unanswered
+from scheduler.store.lookup.unanswered import UnansweredKind
 
 SOONEST_S: Final = 3.0
 """Clients wait before they try again: `evo-compute` for 4 s, and for 8 s before its last try."""
@@ -45,3 +46,27 @@ def asked_for(rt: Runtime, job_id: JobId | None = None, run_id: int | None = Non
     """Note that somebody knows a job or a run: what is submitted from now on is another one. Safe to repeat."""
     with rt.db.begin() as tx:
         repeats.forget(tx, job_id, run_id, MARK)
+
+
+def earlier_file(rt: Runtime, project_id: ProjectId, digest: str) -> FileId | None:
+    """Return the file that this upload has made when it came before; None for a new one."""
+    with rt.db.begin() as tx:
+        return unanswered.file(tx, project_id, digest, least_s=SOONEST_S, most_s=LATEST_S)
+
+
+def earlier_project(rt: Runtime, digest: str) -> ProjectId | None:
+    """Return the project that this request has made when it came before; None for a new one."""
+    with rt.db.begin() as tx:
+        return unanswered.project(tx, digest, least_s=SOONEST_S, most_s=LATEST_S)
+
+
+def unheard_of(rt: Runtime, kind: UnansweredKind, object_id: int) -> None:
+    """Note that whoever made a file or a project was gone before the answer was sent. Safe to repeat."""
+    with rt.db.begin() as tx:
+        unanswered.lose(tx, kind, object_id)
+
+
+def known(rt: Runtime, kind: UnansweredKind, object_id: int) -> None:
+    """Note that somebody knows a file or a project: what is sent from now on makes another one. Safe to repeat."""
+    with rt.db.begin() as tx:
+        unanswered.forget(tx, kind, object_id)

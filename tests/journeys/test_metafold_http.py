@@ -337,26 +337,6 @@ def test_the_same_request_with_a_key_makes_one_job(api: Api, project: str) -> No
     assert len(api.get(f"{project}/jobs").json) == 1
 
 
-@pytest.mark.parametrize(
-    ("age_s", "is_asked_for", "is_one"), [(0, False, False), (5, False, True), (60, False, False), (5, True, False)]
-)
-def test_what_comes_again_before_anybody_asked_for_it_makes_nothing_twice(
-    api: Api, project: str, age_s: float, is_asked_for: bool, is_one: bool
-) -> None:
-    api.a_type("mesh/preprocess")
-    definition = "jobs: {a: {type: mesh/preprocess}}"
-    for kind, body in (("jobs", {"type": "mesh/preprocess"}), ("workflows", {"definition": definition})):
-        first = api.post(f"{project}/{kind}", body)
-        if is_asked_for:
-            assert api.get(urlsplit(first.json["link"]).path).status_code == 202
-        api.change(f"UPDATE {kind} SET created = created - make_interval(secs => :age_s)", age_s=age_s)  # noqa: S608 - our own text
-        again = api.post(f"{project}/{kind}", body)
-        assert (first.status_code, again.status_code) == (202, 202)
-        assert (again.json["id"] == first.json["id"]) is is_one
-        other = api.post(f"{project}/{kind}", {**body, "parameters": {}})
-        assert other.json["id"] not in {first.json["id"], again.json["id"]}, "it was sent otherwise"
-
-
 def test_a_deleted_project_takes_everything_with_it(api: Api, project: str) -> None:
     upload(api, project)
     job_id = a_job(api, project)

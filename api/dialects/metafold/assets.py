@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import mimetypes
 from collections.abc import Iterator
+from dataclasses import replace
 
 from flask import Response
 
+from api.dialects import repeated
 from api.dialects.metafold import dates, replies, search, view
 from api.dialects.metafold.ids import number
 from api.dialects.metafold.schema import AssetLink, AssetQuery, MetafoldAsset, MetafoldQuery
@@ -19,6 +21,7 @@ from scheduler.files import files as contents
 from scheduler.files.files import FileDescription
 from scheduler.identifiers import FileId
 from scheduler.identity import Role
+from scheduler.lookup import repeats
 from scheduler.search import files, projects
 from scheduler.store.admin.file_summaries import TABLE, FileSummary
 
@@ -47,7 +50,9 @@ def upload_asset(call: ApiCall, project: str) -> Answer[MetafoldAsset]:
     """Upload a file: a form with one part, the file, in the field `file`."""
     row = projects.one(call.rt, call.caller, project)
     new, pieces = _sent(call, row.name)
-    made = contents.upload(call.rt, call.caller, new, pieces)
+    mark = repeated.sent(call, new.file_name, new.media_type)
+    made = contents.upload(call.rt, call.caller, replace(new, mark=mark), pieces)
+    repeated.note_of(call, "file", made.id)
     return replies.one(view.asset(files.one(call.rt, row.id, made.id), dates.form()), 201)
 
 
@@ -55,6 +60,7 @@ def upload_asset(call: ApiCall, project: str) -> Answer[MetafoldAsset]:
 def show_asset(call: ApiCall, project: str, asset: str, query: AssetQuery) -> Answer[MetafoldAsset | AssetLink]:
     """One file; with `download=true` with a link to its content, which needs no token and is good for an hour."""
     row = _file(call, project, asset)
+    repeats.known(call.rt, "file", row.id)
     shown = view.asset(row, dates.form())
     if query.download.lower() not in {"true", "1"}:
         return replies.one(shown)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from flask import Response
+import orjson
+from flask import Response, g
 
+from api.dialects import repeated
 from api.dialects.metafold import dates, replies, search, view
 from api.dialects.metafold.schema import MetafoldProject, MetafoldProjectBody, MetafoldProjectChange, MetafoldQuery
 from api.http.answers import Answer
@@ -16,7 +18,9 @@ from api.http.schema.fields import given
 from scheduler.admin import projects as admin
 from scheduler.admin.projects import ProjectChanges
 from scheduler.documents import Document
+from scheduler.identifiers import ProjectId
 from scheduler.identity import Role
+from scheduler.lookup import repeats
 from scheduler.runtime import Runtime
 from scheduler.search import projects
 from scheduler.store.admin.project_summaries import TABLE
@@ -45,6 +49,13 @@ def list_projects(call: ApiCall, query: MetafoldQuery) -> Response:
 def create_project(call: ApiCall, body: MetafoldProjectBody) -> Answer[MetafoldProject]:
     """Make a project, new or like another one."""
     permit_everywhere(call.caller)
+    digest = repeated.sent(call, orjson.dumps(g.body).decode())
+    made = repeats.earlier_project(call.rt, digest) or _make(call, body, digest)
+    repeated.note_of(call, "project", made)
+    return replies.one(view.project(projects.one(call.rt, call.caller, str(made)), dates.form()), 201)
+
+
+def _make(call: ApiCall, body: MetafoldProjectBody, digest: str) -> ProjectId:
     attributes: Document = {"access": body.access, "type": body.type, "project": body.project, "graph": body.graph}
     if body.source is not None:
         source = projects.one(call.rt, call.caller, body.source).attributes
@@ -59,14 +70,15 @@ def create_project(call: ApiCall, body: MetafoldProjectBody) -> Answer[MetafoldP
         "secret_types": [],
         "attributes": attributes,
     }
-    made = admin.create(call.rt, call.caller, new)
-    return replies.one(view.project(projects.one(call.rt, call.caller, str(made)), dates.form()), 201)
+    return admin.create(call.rt, call.caller, new, digest)
 
 
 @routes.get("/projects/<project>", role=Role.VIEWER, any_query=True)
 def show_project(call: ApiCall, project: str) -> Answer[MetafoldProject]:
     """One project."""
-    return replies.one(view.project(projects.one(call.rt, call.caller, project), dates.form()))
+    row = projects.one(call.rt, call.caller, project)
+    repeats.known(call.rt, "project", row.id)
+    return replies.one(view.project(row, dates.form()))
 
 
 @routes.patch("/projects/<project>", role=Role.ADMIN, body_limit=body_limit)

@@ -278,6 +278,19 @@ workspaces = Table(
 )
 Index("workspaces_default", workspaces.c.is_default, unique=True, postgresql_where=text("is_default"))
 
+# Files and projects that nobody has asked for yet, and what was sent for them.
+unanswered = Table(
+    "unanswered",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("object_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("digest", Text, nullable=False),
+    Column("is_lost", Boolean, nullable=False, server_default="false"),
+    moment("created", now=True),
+    one_of("kind", ("file", "project"), "unanswered_kind"),
+)
+Index("unanswered_digest", unanswered.c.digest)
+
 files = Table(
     "files",
     metadata,
