@@ -17,12 +17,14 @@ from scheduler.executions import gangs
 from scheduler.executions.gangs import EndedExecution
 from scheduler.identifiers import ExecutionId, JobId
 from scheduler.rules.lifecycle import on_oom
+from scheduler.rules.lifecycle.failures import CHECKSUM, STAGING
 from scheduler.rules.lifecycle.moves import JobEvent, JobStatus
 from scheduler.rules.lifecycle.outcome import Outcome
 from scheduler.rules.lifecycle.retry import RetryBackoff, delay_s, may_try_again, wanted
 from scheduler.runtime import Runtime
 from scheduler.store.jobs import jobs, oom, retry_policies
 from scheduler.store.jobs.retry_policies import RetryPolicy
+from scheduler.store.needs import reuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ def settle(
     steps[JobEvent.RETRY] = _with_more_memory(tx, locked, steps.get(JobEvent.RETRY, []), starved)
     completed = set(jobs.move(tx, JobEvent.COMPLETE, steps.get(JobEvent.COMPLETE, []), actor))
     jobs.move(tx, JobEvent.RETRY, steps.get(JobEvent.RETRY, []), actor)
-    jobs.move(tx, JobEvent.FAIL, steps.get(JobEvent.FAIL, []), actor)
+    failed = set(jobs.move(tx, JobEvent.FAIL, steps.get(JobEvent.FAIL, []), actor))
+    reuse.doubt(tx, [end.job_id for end in over if end.job_id in failed and _lacks_input(end)])
     jobs.move(tx, JobEvent.GIVE_BACK, steps.get(JobEvent.GIVE_BACK, []), actor)
     jobs.move(tx, JobEvent.WITHDRAW, steps.get(JobEvent.WITHDRAW, []), actor)
     jobs.move(tx, JobEvent.HAND_BACK, steps.get(JobEvent.HAND_BACK, []), actor)
@@ -63,6 +66,11 @@ def settle(
         end.job_id: end.execution_id for end in over if end.outcome is Outcome.COMPLETED and end.job_id in completed
     }
     return SettledJobs({execution_id: job_id for job_id, execution_id in well.items()}, to_tell)
+
+
+def _lacks_input(end: EndedExecution) -> bool:
+    """Tell whether a try failed because an input could not be had, or not as it was made."""
+    return end.error is not None and end.error.name in {STAGING, CHECKSUM}
 
 
 def _decide(rt: Runtime, job: jobs.LockedJob, end: EndedExecution, wish: RetryPolicy) -> tuple[JobEvent, jobs.JobMove]:

@@ -113,6 +113,8 @@ def _unusable(tx: Connection, one: CachedJob, other: ReusableJob) -> str | None:
     made = reuse.files_of((other.results or {}).get("output_data", ()))  # type: ignore[arg-type]  # plain documents
     if rows.hashes(tx, one.job.project_id, made).keys() != set(made):
         return "a file that it made is deleted"
+    if other.doubted_by is not None:
+        return f"job {other.doubted_by} could not have a file as it made it"
     names = sorted(one.definition.secrets)
     written = rows.secrets(tx, one.job.project_id, names)
     for name in names:

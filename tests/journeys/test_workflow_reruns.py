@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ganger.cli.jobs.why import lines
 from tests.support.api import Api
 from tests.support.cluster import Cluster
 from tests.support.followers import end, resolve
@@ -86,6 +87,29 @@ def test_a_rerun_borrows_what_comes_before_and_changes_no_row_of_the_old_run(api
     assert (again["counts"]["total"], again["borrowed"]) == (2, ["each", "make", "take"])
     finish(api, cluster, node, again["id"])
     assert api.get(f"/workflows/{again['id']}/").json["state"] == "COMPLETED"
+
+
+def test_why_tells_of_each_borrowed_step_whose_it_is_and_how_it_stands(api: Api, cluster: Cluster) -> None:
+    node = cluster.a_node()
+    types(api)
+    old = run(api, {"definition": TEXT})["id"]
+    finish(api, cluster, node, old, failing="take")
+    before = by_name(api, old)
+    new = run(api, {"from": ["take"]}, f"/workflows/{old}/rerun/")["id"]
+    resolve(api)
+    jobs = by_name(api, new)
+    told = api.get(f"/jobs/{jobs['take']['job_id']}/explain/").json
+    assert {one["step"]: (one["job"], one["workflow"], one["status"]) for one in told["borrowed"]} == {
+        "make": (before["make"]["job_id"], old, "COMPLETED"), "each": (before["each[1]"]["job_id"], old, "COMPLETED"),
+    }  # fmt: skip
+    sentences = [
+        f"it borrows make of workflow {old} (job {before['make']['job_id']}, COMPLETED), and does not run it again",
+        f"it borrows each of workflow {old} (the jobs up to {before['each[1]']['job_id']}, COMPLETED), and does not run it again",
+    ]
+    assert sorted(one["description"] for one in told["borrowed"]) == sorted(sentences)
+    assert [line for line in lines(told) if "borrows" in line] == [one["description"] for one in told["borrowed"]]
+    for other in (jobs["told"], before["take"]):
+        assert api.get(f"/jobs/{other['job_id']}/explain/").json["borrowed"] == [], "nothing of another run"
 
 
 def test_a_restart_starts_nothing_that_is_completed_and_gives_handlers_a_fresh_copy(api: Api, cluster: Cluster) -> None:

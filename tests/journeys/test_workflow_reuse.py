@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ganger.cli.jobs.why import lines
 from scheduler.identity import Role
 from scheduler.leader import invariants
 from scheduler.workflows import lookup, verbs
@@ -242,3 +243,33 @@ def test_wrong_words_are_refused_by_their_place(api: Api) -> None:
         assert answer.status_code == 400, given
         assert answer.json["field"].startswith("definition.jobs.a.cache"), given
         assert "line 4" in answer.json["description"]
+
+
+@pytest.mark.parametrize("error", ["checksum", "staging"])
+def test_a_result_that_a_job_could_not_have_as_it_was_made_is_made_anew(api: Api, cluster: Cluster, error: str) -> None:
+    part = [{"name": "part", "type": "file"}]
+    api.a_type("geo", interface={"version": "1.0", "output_data": part})
+    api.a_type("use", interface={"version": "1.0", "input_data": part})
+    text = "jobs: {geo: {type: geo, cache: {for: 1d}}, use: {type: use, max_tries: 1, assets: {part: geo}}}"
+    node = cluster.a_node()
+
+    def made(workflow_id: int) -> int:
+        job = int(by_name(api, workflow_id)["geo"]["job_id"])
+        while detail(api, {"job_id": job})["status"] == "QUEUED":
+            assert cluster.tick()
+        end(api, cluster, node, job, outputs=[{"name": "part", "file_id": a_file(api, cluster, job, f"{job}.kml", 10)}])
+        return job
+
+    first = made(start(api, text)["id"])
+    second = start(api, text)["id"]
+    jobs = by_name(api, second)
+    assert jobs["geo"]["reused_from"] == first
+    end(api, cluster, node, jobs["use"]["job_id"], "failed", error=error)
+    third = start(api, text)["id"]
+    again = by_name(api, third)["geo"]
+    assert again["status"] == "QUEUED"
+    told = f"not reused: job {first} did the same, but job {jobs['use']['job_id']} could not have a file as it made it"
+    assert why(api, again)["reuse"] == told
+    assert told in list(lines(why(api, again)))
+    fresh = made(third)
+    assert by_name(api, start(api, text)["id"])["geo"]["reused_from"] == fresh

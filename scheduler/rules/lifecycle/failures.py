@@ -36,6 +36,8 @@ class FailureClass:
 
 CATEGORIES = frozenset(FailureCategory)
 
+STAGING = "staging"
+CHECKSUM = "checksum"
 UNKNOWN_EXIT = "unknown-exit"
 SIGNALED = "signaled"
 NODE_LOST = "node-lost"
@@ -88,9 +90,9 @@ BUILT_IN: tuple[FailureClass, ...] = (
     FailureClass(
         "disk-full", "Disk full", "The disk of the node, or the room asked for, was full.", FailureCategory.SYSTEM
     ),
-    FailureClass("staging", "Staging failed", "An input could not be brought to the node.", FailureCategory.SYSTEM),
+    FailureClass(STAGING, "Staging failed", "An input could not be brought to the node.", FailureCategory.SYSTEM),
     FailureClass(
-        "checksum",
+        CHECKSUM,
         "Checksum mismatch",
         "An input arrived with other content than it was stored with.",
         FailureCategory.DATA,

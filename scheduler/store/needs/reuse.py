@@ -28,13 +28,14 @@ class ReuseRecord:
 
 
 class ReusableJob(NamedTuple):
-    """A COMPLETED job with the same key: when it began and ended, and what it made."""
+    """A COMPLETED job with the same key: when it began and ended, what it made, and the job that could not read a file of that."""
 
     id: JobId
     started: datetime | None
     ended: datetime
     is_old: bool
     results: JobResults | None
+    doubted_by: JobId | None
 
 
 class ReuseOutcome(NamedTuple):
@@ -58,12 +59,12 @@ _WRITE = text("""
     FROM unnest(CAST(:job_id AS bigint[]), CAST(:project_id AS bigint[]), CAST(:key AS bytea[]), CAST(:parts AS jsonb[]),
                 CAST(:missed AS text[]), CAST(:reused_from AS bigint[])) AS v (job_id, project_id, key, parts, missed, reused_from)
     ON CONFLICT (job_id) DO UPDATE SET key = EXCLUDED.key, parts = EXCLUDED.parts, missed = EXCLUDED.missed,
-        reused_from = EXCLUDED.reused_from
+        reused_from = EXCLUDED.reused_from, doubted_by = NULL
 """)
 
 # What an operator said is done, or was reused itself, is no result of a run.
 _FIND = text("""
-    SELECT j.id, j.started, j.ended, j.ended < now() - make_interval(secs => :valid_s) AS is_old, q.results
+    SELECT j.id, j.started, j.ended, j.ended < now() - make_interval(secs => :valid_s) AS is_old, q.results, c.doubted_by
     FROM job_cache c
     JOIN jobs j ON j.id = c.job_id
     JOIN job_specs q ON q.job_id = j.id
@@ -113,6 +114,25 @@ _LIKE = text("""
 
 _HASHES = text("""
     SELECT id, sha256 FROM files WHERE id = ANY(:ids) AND project_id = :project_id AND is_published AND NOT is_deleted
+""")
+
+# An input is named with the job that failed; the file says which job made it.
+_DOUBT = text("""
+    UPDATE job_cache c
+    SET doubted_by = made.by
+    FROM (
+        SELECT f.job_id, max(s.job_id) AS by
+        FROM job_specs s
+        CROSS JOIN LATERAL (
+            SELECT jsonb_path_query(s.data, '$.input_data[*].file_id') AS named
+            UNION ALL
+            SELECT jsonb_path_query(s.data, '$.input_data[*].file_ids[*]')
+        ) AS inputs
+        JOIN files f ON f.id = CAST(inputs.named #>> '{}' AS bigint)
+        WHERE s.job_id = ANY(:ids) AND f.job_id IS NOT NULL
+        GROUP BY f.job_id
+    ) AS made
+    WHERE c.job_id = made.job_id AND c.reused_from IS NULL
 """)
 
 _SECRETS = text("SELECT name, last_modified FROM secrets WHERE project_id = :project_id AND name = ANY(:names)")
@@ -169,6 +189,12 @@ def hashes(tx: Connection, project_id: ProjectId, ids: Sequence[int]) -> dict[in
     return (
         {row.id: row.sha256 for row in tx.execute(_HASHES, {"project_id": project_id, "ids": list(ids)})} if ids else {}
     )
+
+
+def doubt(tx: Connection, ids: Sequence[JobId]) -> None:
+    """Let nobody reuse the results that made files which these jobs could not have as they were made."""
+    if ids:
+        tx.execute(_DOUBT, {"ids": list(ids)})
 
 
 def secrets(tx: Connection, project_id: ProjectId, names: Sequence[str]) -> dict[str, datetime]:

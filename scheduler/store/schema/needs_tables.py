@@ -133,6 +133,8 @@ job_cache = Table(
     document("parts"),
     Column("missed", Text),
     Column("reused_from", BigInteger),
+    # The job that could not have a file of its results as it was made.
+    Column("doubted_by", BigInteger),
 )
 Index("job_cache_key", job_cache.c.project_id, job_cache.c.key)
 Index("job_cache_newest", job_cache.c.project_id, job_cache.c.job_id)
