@@ -81,10 +81,18 @@ class BatchNeeds:
     levels: dict[int, int] = field(default_factory=dict)
     faults: dict[int, FaultList] = field(default_factory=dict)
     room: FaultRoom = field(default_factory=FaultRoom)
+    entries: dict[int, EarlierEntry] = field(default_factory=dict)
 
     def of(self, number: int) -> FaultList:
         """Return the faults of one job, to add to."""
         return self.faults.setdefault(number, FaultList(self.room))
+
+    def entry(self, number: int) -> EarlierEntry:
+        """Return the job of the batch with this number, the same for all that need it."""
+        known = self.entries.get(number)
+        if known is None:
+            known = self.entries[number] = EarlierEntry(number)
+        return known
 
     def mark(self, number: int, kind: NeedKind) -> None:
         """Note that another job waits for the end of this one, or already for its start."""
@@ -118,11 +126,11 @@ def read(batch: Sequence[AskedJob]) -> BatchNeeds:
         before = found.needs.get(number - 1)
         if before is not None and job.needs is batch[number - 1].needs and not found.faults:
             # As of the one before it: what is earlier than that one is earlier than this one, too.
-            edges += sum(len(need.any_of) + 1 + (need.job is not None) for need in job.needs)
+            edges += sum(len(need.any_of) + 1 for need in job.needs)
             found.needs[number] = before
             continue
         written_out = sum(len(need.any_of) or need.job is not None for need in job.needs)
-        edges += written_out + len(job.needs)
+        edges += sum(len(need.any_of) + 1 for need in job.needs)
         if written_out > MOST_WRITTEN_OUT:
             sentence = (
                 f"it names {written_out} jobs; at most {MOST_WRITTEN_OUT} are named one by one, a group has any number"
@@ -144,9 +152,11 @@ def _keys(batch: Sequence[AskedJob], found: BatchNeeds) -> Mapping[str, int]:
 
 
 def _read(number: int, place: int, need: NewNeed, keys: Mapping[str, int], found: BatchNeeds) -> ReadNeed:
-    where = need.said_at or f"needs[{place}]"
     if need.group is not None:
         return _of_group(number, place, need, found)
+    if need.job is not None and not need.any_of:
+        return _of_one(number, place, need, need.job, keys, found)
+    where = need.said_at or f"needs[{place}]"
     named = [(where + ".job", need.job)] if need.job is not None else []
     named += [(f"{where}.any_of[{n}]", one) for n, one in enumerate(need.any_of)]
     jobs = [_job(number, field_name, one, keys, found) for field_name, one in named]
@@ -154,6 +164,21 @@ def _read(number: int, place: int, need: NewNeed, keys: Mapping[str, int], found
         if isinstance(one, EarlierEntry):
             found.mark(one.number, need.after)
     return ReadNeed(need, place, tuple(one for one in jobs if one is not None))
+
+
+def _of_one(
+    number: int, place: int, need: NewNeed, named: int | str, keys: Mapping[str, int], found: BatchNeeds
+) -> ReadNeed:
+    """Return a need for a single job: there may be a million of them, and their place is written out where it is told."""
+    if isinstance(named, str) and named[:1] == "=":
+        other = keys.get(named[1:])
+        if other is not None and other < number:
+            found.mark(other, need.after)
+            return ReadNeed(need, place, (found.entry(other),))
+    one = _job(number, f"{need.said_at or f'needs[{place}]'}.job", named, keys, found)
+    if isinstance(one, EarlierEntry):
+        found.mark(one.number, need.after)
+    return ReadNeed(need, place, () if one is None else (one,))
 
 
 def _of_group(number: int, place: int, need: NewNeed, found: BatchNeeds) -> ReadNeed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from sqlalchemy import Connection
 
@@ -13,6 +14,9 @@ from scheduler.needs.batch import BatchNeeds, EarlierEntry, ReadNeed
 from scheduler.rules.lifecycle.needs import NeedKind
 from scheduler.store.needs import changes, edges
 from scheduler.store.needs.edges import EarlierJob, KnownGroup, NeedEdge
+
+_AT_ONCE = 20_000
+"""Edges of one statement: the session would be ended if hundreds of thousands were made between two of them."""
 
 
 @dataclass(slots=True)
@@ -55,13 +59,13 @@ def write(
         for name, group_id in group_ids.items()
         if read.groups[name][-1] in ids
     }
-    rows = [row for number in sorted(made) for row in _rows(number, read, ids, known, {**known.groups, **groups})]
+    all_groups = {**known.groups, **groups}
+    of_alternatives: list[int] = []
+    rows = (row for number in sorted(made) for row in _rows(number, read, ids, known, all_groups))
+    while part := list(islice(rows, _AT_ONCE)):
+        of_alternatives += _insert(tx, project_id, part)
     if known.faults:
         return known.faults
-    alternatives = [row for row in rows if isinstance(row, _Alternatives)]
-    of_alternatives = edges.new_groups(tx, project_id, [(None, row.jobs) for row in alternatives])
-    numbers = iter(of_alternatives)
-    edges.insert(tx, [row.edge(next(numbers)) if isinstance(row, _Alternatives) else row for row in rows])
     edges.mark(tx, known.levels)
     edges.insert_plans(tx, {ids[number]: read.plans[number] for number in fresh if number in read.plans})
     changes.tell(tx, {ids[number] for number in fresh if number in read.plans and number not in read.needs})
@@ -70,6 +74,14 @@ def write(
     if made and (ended or looked_at):
         changes.settle_new(tx, [ids[number] for number in made], ended, sorted(looked_at))
     return {}
+
+
+def _insert(tx: Connection, project_id: ProjectId, rows: Sequence[NeedEdge | _Alternatives]) -> list[int]:
+    """Write edges; return the groups that were made of alternatives."""
+    made = edges.new_groups(tx, project_id, [(None, row.jobs) for row in rows if isinstance(row, _Alternatives)])
+    numbers = iter(made)
+    edges.insert(tx, [row.edge(next(numbers)) if isinstance(row, _Alternatives) else row for row in rows])
+    return made
 
 
 def _groups(

@@ -55,6 +55,8 @@ class _Needs:
     borrowed: Mapping[str, BorrowedStep] = field(default_factory=dict)
     found: list[NewNeed] = field(default_factory=list)
     places: dict[str, int] = field(default_factory=dict)
+    plain: dict[str, NewNeed] = field(default_factory=dict)
+    """The needs that say nothing but the step; those of many jobs are the same."""
 
     def add(self, step: str, need: NewNeed | None = None, *, wires: bool = False) -> int | None:
         """Return the place of the need for a step; None where the step is no job at all."""
@@ -63,6 +65,10 @@ class _Needs:
         place = self.places.get(step)
         if place is None:
             place = self.places[step] = len(self.found)
+            known = self.plain.get(step) if need is None else None
+            if known is not None:
+                self.found.append(known)
+                return self._wired(place) if wires else place
             several = self.sizes[step] is not None
             base = need or NewNeed()
             each = self.steps[step].for_each
@@ -71,8 +77,14 @@ class _Needs:
             target: dict[str, Any] = {"group": step} if several else {"job": f"={step}"}
             if (lent := self.borrowed.get(step)) is not None:
                 target = {"group": lent.group} if several else {"job": lent.job}
-            self.found.append(dataclasses.replace(base, **target))
-        if wires and not self.found[place].wires:
+            made = dataclasses.replace(base, **target)
+            if need is None:
+                self.plain[step] = made
+            self.found.append(made)
+        return self._wired(place) if wires else place
+
+    def _wired(self, place: int) -> int:
+        if not self.found[place].wires:
             self.found[place] = dataclasses.replace(self.found[place], wires=True)
         return place
 
@@ -91,6 +103,7 @@ def build(
     """
     borrowed = borrowed or {}
     sizes: dict[str, int | None] = {}
+    plain: dict[str, NewNeed] = {}
     found: list[StepJob] = []
     others = [name for name, step in definition.steps.items() if not step.is_finally and name not in borrowed]
     last = [name for name in ordered if definition.steps[name].is_finally]
@@ -102,7 +115,8 @@ def build(
         sizes[name] = _size(step)
         if sizes[name] == 0 and step.for_each is not None and step.for_each.skip_empty:
             sizes[name] = None
-        own = _needs(step, _Needs(sizes, definition.steps, borrowed), others if step.is_finally else ())
+        gathered = _Needs(sizes, definition.steps, borrowed, plain=plain)
+        own = _needs(step, gathered, others if step.is_finally else ())
         made = _jobs(step, sizes[name], own, definition, interfaces.get(name, Interface()), given, common)
         found += [StepJob(name, member, job, step.allow_failure, step.is_finally) for member, job in made]
     return found if definition.max_running is None else _windowed(found, definition.max_running)
@@ -135,7 +149,9 @@ def _needs(step: WorkflowStep, own: _Needs, others: Sequence[str]) -> _Needs:
     for need in step.needs:
         own.add(
             need.step,
-            NewNeed(
+            None
+            if need.is_plain
+            else NewNeed(
                 after=need.after,
                 allow_skipped=need.allow_skipped,
                 tolerate=need.tolerate if sizes[need.step] is not None else 0,

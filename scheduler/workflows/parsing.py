@@ -74,6 +74,7 @@ class _Reader:
     def __init__(self, marks: dict[Place, tuple[int, int]], written: dict[Place, str]) -> None:
         self._marks, self._written = marks, written
         self._values = 0
+        self._words: set[str] = set()
         self.faults: list[tuple[str, Place]] = []
 
     def read(self, events: Iterator[Event]) -> JsonValue:
@@ -91,6 +92,8 @@ class _Reader:
     def _value(self, event: Event, events: Iterator[Event], place: Place) -> JsonValue:
         self._marks[place] = (event.start_mark.line + 1, event.start_mark.column + 1)
         self._values += 1
+        if type(event) is ScalarEvent and event.value in self._words and self._is_bare(event) and self._fits(place):
+            return str(event.value)
         if self._values > MOST_VALUES:
             raise InvalidInput(f"a definition has at most {MOST_VALUES} values", field="definition")
         if len(place) > MOST_DEPTH:
@@ -107,6 +110,13 @@ class _Reader:
         if isinstance(event, MappingStartEvent):
             return self._mapping(events, place)
         return self._scalar(event, place)
+
+    def _fits(self, place: Place) -> bool:
+        return self._values <= MOST_VALUES and len(place) <= MOST_DEPTH
+
+    @staticmethod
+    def _is_bare(event: ScalarEvent) -> bool:
+        return not event.style and event.tag is None and event.anchor is None
 
     def _sequence(self, events: Iterator[Event], place: Place) -> JsonValue:
         found: list[JsonValue] = []
@@ -148,7 +158,7 @@ class _Reader:
         text = str(event.value)
         if "\0" in text:
             self.faults.append((NO_NUL, place))
-        if any("\ud800" <= letter <= "\udfff" for letter in text):
+        if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
             self.faults.append(("a text holds half a surrogate pair", place))
         return text
 
@@ -162,6 +172,8 @@ class _Reader:
             return None
         if not isinstance(value, str):
             self._written[place] = text
+        elif text.isascii() and "\0" not in text:
+            self._words.add(text)  # the names of jobs stand there again and again
         return value
 
 

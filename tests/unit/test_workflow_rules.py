@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from scheduler.errors import InvalidInput
 from scheduler.rules.workflow import layout, reading, supply
 from scheduler.rules.workflow.definition import in_order
 from scheduler.rules.workflow.state import WorkflowCounts, state_of, will_fail
@@ -31,6 +32,19 @@ def test_the_text_of_a_number_is_kept_with_its_place() -> None:
     assert source.written == {("a", 0): "1.10"}
     assert source.where(("a", 1)) == "line 3, column 5"
     assert source.where(("a", 7, "b")) == "line 2, column 3"
+
+
+def test_a_text_that_stands_there_again_has_its_own_place_and_what_it_says_of_itself_counts() -> None:
+    source = parsing.parse("a: [x, x, 'x', 1, '1', 1]\nx: x")
+    assert source.value == {"a": ["x", "x", "x", 1, "1", 1], "x": "x"}
+    assert source.where(("a", 1)) == "line 1, column 8"
+    assert set(source.written) == {("a", 3), ("a", 5)}
+    for again in ("&x x", "!!str x"):
+        with pytest.raises(InvalidInput, match="are not taken"):
+            parsing.parse(f"a: [x, {again}]")
+    deep = "[" * parsing.MOST_DEPTH
+    with pytest.raises(InvalidInput, match="nested at most"):
+        parsing.parse(f"a: [x]\nb: {deep}x{']' * parsing.MOST_DEPTH}")
 
 
 def test_json_is_read_like_yaml() -> None:

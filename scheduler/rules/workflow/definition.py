@@ -31,6 +31,11 @@ class StepNeed:
     tolerate: int = 0
     tolerate_percent: float = 0.0
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it says nothing but the name of the step."""
+        return self.after is NeedKind.OK and not (self.allow_skipped or self.tolerate or self.tolerate_percent)
+
 
 @dataclass(frozen=True, slots=True)
 class StepWire:
