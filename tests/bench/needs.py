@@ -1,4 +1,4 @@
-"""Needs and workflows: followers of one job and of many, a chain, a diamond of 100,000 jobs, and what waiting costs a tick.
+"""Needs and workflows: followers of one job and of many, a chain, a diamond of 100,000 jobs, what waiting costs a tick, and 10,000 schedules at once.
 
 On a real PostgreSQL, synced; jobs end by the real moves, and the resolver runs as in the leader's tick.
 """
@@ -26,6 +26,8 @@ from scheduler.needs.new_needs import NewNeed
 from scheduler.resolver import resolver
 from scheduler.rules.lifecycle.moves import JobEvent
 from scheduler.runtime import Runtime
+from scheduler.schedules import firing, schedules
+from scheduler.schedules.definition import ScheduleTiming
 from scheduler.settings import Settings
 from scheduler.store.jobs import jobs
 from scheduler.store.leader import lease
@@ -40,6 +42,9 @@ FOLLOWERS = 10_000
 CHAIN, CHAIN_ENDED = 10_000, 300
 BLOCKED_CHAIN = 1_000
 DIAMOND = 100_000
+DENSE = 794
+"""Jobs that each need all before them: 314,821 needs, as many as a text of 2 MiB can spell."""
+SCHEDULES = 10_000
 SINGLES = 50
 
 
@@ -57,7 +62,7 @@ def main() -> None:
             ME = Caller(
                 tokens.create(rt, kind="user", role=Role.ADMIN, project=None, name="bench")[0], "bench", Role.ADMIN
             )
-            for part in (_singles, _followers, _chain, _blocked_chain, _diamond):
+            for part in (_singles, _followers, _chain, _blocked_chain, _dense, _schedules, _diamond):
                 part(rt)
                 with rt.db.begin() as tx:  # what is left waits no more
                     tx.execute(
@@ -66,6 +71,18 @@ def main() -> None:
             engine.dispose()
         finally:
             server.stop()
+
+
+_MORE_SCHEDULES = text("""
+    WITH more AS (
+        INSERT INTO schedules (project_id, name, timing, target, next_nominal, next_at, created_by, role)
+        SELECT project_id, 's' || n, timing, target, next_nominal, next_at, created_by, role
+        FROM schedules CROSS JOIN generate_series(2, :last) AS n
+        RETURNING id
+    )
+    SELECT count(*) FROM more
+""")
+_DUE = text("UPDATE schedules SET next_nominal = date_trunc('minute', now()), next_at = date_trunc('minute', now())")
 
 
 def _submit(rt: Runtime, new: Sequence[NewJob]) -> list[JobId]:
@@ -133,6 +150,31 @@ def _blocked_chain(rt: Runtime) -> None:
     ids = _submit(rt, [_job(), *(_job(needs=[NewNeed(job=f"@{n}")]) for n in range(BLOCKED_CHAIN - 1))])
     _end(rt, ids[:1], JobEvent.FAIL)
     figure("needs", "chain.blocked", _took(lambda: _resolve(rt)), "s", jobs=BLOCKED_CHAIN)
+
+
+def _dense(rt: Runtime) -> None:
+    """The most needs that a text can have: what it costs to check it, and to run it."""
+    lines = [
+        f" j{n}: {{command: [x], needs: [{', '.join(f'j{parent}' for parent in range(n))}]}}" for n in range(DENSE)
+    ]
+    request = WorkflowRequest(definition="\n".join(["jobs:", *lines]))
+    needs = DENSE * (DENSE - 1) // 2
+    figure("needs", "dense.checked", _took(lambda: running.check(rt, ME, request)), "s", needs=needs)
+    figure("needs", "dense.accepted", _took(lambda: running.run(rt, ME, request)), "s", needs=needs)
+
+
+def _schedules(rt: Runtime) -> None:
+    """So many schedules that are due at once, each with a job."""
+    timing = ScheduleTiming(cron="* * * * *", overlap="allow")
+    schedules.create(rt, ME, "one", timing, _job())
+    with rt.db.begin() as tx:
+        tx.execute(_MORE_SCHEDULES, {"last": SCHEDULES})
+        tx.execute(_DUE)
+    seconds = _took(lambda: firing.step(rt))
+    with rt.db.begin() as tx:
+        made = tx.execute(text("SELECT count(*) FROM schedule_firings WHERE outcome = 'LIVE'")).scalar_one()
+        tx.execute(text("UPDATE schedules SET is_paused = true"))
+    figure("needs", "schedules.fired", seconds, "s", jobs=made)
 
 
 def _diamond(rt: Runtime) -> None:

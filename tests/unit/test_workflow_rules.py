@@ -11,6 +11,7 @@ from scheduler.rules.workflow import layout, reading, supply
 from scheduler.rules.workflow.definition import in_order
 from scheduler.rules.workflow.state import WorkflowCounts, state_of, will_fail
 from scheduler.workflows import parsing
+from scheduler.workflows.json_lines import MOST_DEPTH
 
 
 @pytest.mark.parametrize(
@@ -42,9 +43,9 @@ def test_a_text_that_stands_there_again_has_its_own_place_and_what_it_says_of_it
     for again in ("&x x", "!!str x"):
         with pytest.raises(InvalidInput, match="are not taken"):
             parsing.parse(f"a: [x, {again}]")
-    deep = "[" * parsing.MOST_DEPTH
+    deep = "[" * MOST_DEPTH
     with pytest.raises(InvalidInput, match="nested at most"):
-        parsing.parse(f"a: [x]\nb: {deep}x{']' * parsing.MOST_DEPTH}")
+        parsing.parse(f"a: [x]\nb: {deep}x{']' * MOST_DEPTH}")
 
 
 def test_json_is_read_like_yaml() -> None:
