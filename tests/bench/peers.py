@@ -38,7 +38,7 @@ PACKAGES = {
 PROGRAM = Path(__file__).with_name("peer_programs") / "_peer_run.py"
 ROUNDS, JOBS, LONE, CANCELS = 5, 1_000, 50, 10
 INSTALL_WITHIN_S, PEER_WITHIN_S = 300, 300
-UNTIL_IT_ENDS = [("wait", 30), ("known", "QUEUED"), ("known", "RUNNING")]
+UNTIL_IT_ENDS: dict[str, Any] = {"wait": 30, "known": ["QUEUED", "RUNNING"]}
 BODY: dict[str, Any] = {"command": ["/bin/true"], "cpus_required": 1, "mem_required": 16, "disk_out_required": 1}
 
 

@@ -62,16 +62,12 @@ class JobsEndpoint:
         results: list[TriedView] = self._transport.json(call)["results"]
         return results
 
-    def get(
-        self, job_id: int, *, patience_s: float | None = None, wait_s: int = 0, known: str | Iterable[str] | None = None
-    ) -> Job:
+    def get(self, job_id: int, *, patience_s: float | None = None, wait_s: int = 0, known: Filter = None) -> Job:
         """Return a job with inputs, outputs and executions, newest first. Raises NotFound. `patience_s` replaces the client's.
 
         With `wait_s` (up to 60) the API answers once the status is none of `known` (without it: another than it was), at once if the job has ended.
         """
-        query = paging.params(
-            {"wait": wait_s or None, "known": known if known is None or isinstance(known, str) else sorted(known)}
-        )
+        query = paging.params({"wait": wait_s or None, "known": known})
         return Job.read(self._transport.json(Call("GET", f"/jobs/{job_id}/", params=query, patience_s=patience_s)))
 
     def list(self, *, limit: int | None = None, **filters: Filter) -> Iterator[Job]:
