@@ -179,9 +179,16 @@ def with_states(tx: Connection, rows: Sequence[FiringRow]) -> list[FiringRow]:
     return [one._replace(status=states.get(one.workflow_id or 0, one.status)) for one in rows]
 
 
-def coming(timing: ScheduleTiming, name: str, now: datetime, count: int = SHOWN) -> ComingTimes:
-    """Return the next times of a schedule, and the change of clocks that lies among them or up to a day around."""
+def coming(
+    timing: ScheduleTiming, name: str, now: datetime, following: datetime | None = None, count: int = SHOWN
+) -> ComingTimes:
+    """Return the next times of a schedule, and the change of clocks that lies among them or up to a day around.
+
+    `following` is the time that a schedule is due next: one that says no start counts from it.
+    """
     rule = definition.rule(timing, name)
+    if rule.times.every is not None and rule.times.start is None:
+        rule = dataclasses.replace(rule, times=dataclasses.replace(rule.times, start=following))
     found = instants.upcoming(rule.times, now, count)
     if not found:
         return ComingTimes(rule=rule)
@@ -202,7 +209,8 @@ def locked(tx: Connection, caller: Caller, schedule_id: int) -> ScheduleRow:
 
 
 def _following(rule: ScheduleRule, now: datetime) -> datetime | None:
-    return instants.after(rule.times, now)
+    # What is counted in elapsed time begins with a whole second, for people to read.
+    return instants.after(rule.times, now if rule.times.every is None else now.replace(microsecond=0))
 
 
 def _written(

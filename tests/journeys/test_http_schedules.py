@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -57,6 +58,20 @@ def test_a_schedule_shows_its_next_times_on_both_clocks_and_what_a_change_of_clo
     assert "first moment after the gap" in told["clock_change"]
     assert api.post("/schedules/preview/", {"every": "1h"}).json["clock_change"] is None
     assert api.get("/schedules/", name="nightly").json["results"] == [api.get(f"/schedules/{made['id']}/").json]
+
+
+def test_what_is_due_every_so_long_shows_the_times_at_which_it_fires_whenever_it_is_asked(api: Api) -> None:
+    made = make(api, every="1h", cron=None)
+    path = f"/schedules/{made['id']}/"
+    first = datetime.fromisoformat(made["next"][0]["utc"])
+    assert first.microsecond == 0
+    assert api.get(path).json["next"] == api.get(path).json["next"] == made["next"]
+    assert api.value("SELECT next_nominal FROM schedules") == first
+    api.change("UPDATE schedules SET next_nominal = next_nominal - interval '90 minutes', next_at = next_at - interval '90 minutes'")  # fmt: skip
+    shown = [datetime.fromisoformat(one["utc"]) for one in api.get(path).json["next"]]
+    assert shown == [first - timedelta(minutes=30) + n * timedelta(hours=1) for n in range(5)]
+    turn(api)
+    assert api.value("SELECT next_nominal FROM schedules") == shown[0]
 
 
 def test_what_is_due_makes_a_job_that_knows_its_time(api: Api) -> None:

@@ -17,7 +17,7 @@ from scheduler.store.schedules.schedules import ScheduleRow
 def entry(row: ScheduleRow, now: datetime) -> ScheduleView:
     """Return a schedule, with its coming times as they are at `now`; a paused one has none."""
     timing = definition.stored(row.timing)
-    coming = preview(ComingTimes() if row.is_paused else schedules.coming(timing, row.name, now))
+    coming = preview(ComingTimes() if row.is_paused else schedules.coming(timing, row.name, now, row.next_nominal))
     return cast(
         "ScheduleView",
         {
