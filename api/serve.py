@@ -151,6 +151,7 @@ def run_worker(options: WorkerOptions) -> int:
             shared_folders=(*options.shared_folders, *settings.shared_folders),
             keep_disk=settings.node_kept_disk * 1000,
             syscall_filter=settings.syscall_filter,
+            sample_s=settings.node_sample_s,
             interpreters=(*options.interpreters, *settings.interpreters),
             pip_variables=_named((*options.pip_variables, *settings.pip_variables)),
         )

@@ -152,6 +152,12 @@ class Settings(FileSettings):
         ge=0,
         description="MiB of Python environments and images that this node keeps for the next job, at most a fifth of its free disk",
     )
+    node_sample_s: float = Field(
+        default=10.0,
+        ge=0,
+        le=3600,
+        description="seconds between two samples of what a job on this node uses; 0 takes none",
+    )
     syscall_filter: Literal["strict", "namespaces", "off"] = Field(
         default="strict",
         description="kernel calls that jobs on this node are denied; with namespaces they may make containers",

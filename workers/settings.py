@@ -66,6 +66,8 @@ class NodeSettings:
     """The effect of SIGTERM: stop all work and hand it back, or exit at once and leave it running for the next start."""
     stop_patience_s: float = 5.0
     """How long a stop may take beyond the longest grace. Then the node exits; work that was not handed back is on disk."""
+    sample_s: float = 10.0
+    """Time between two samples of what a running execution uses. 0 takes none."""
     stagers: int = 4
     """How many executions may stage inputs at the same time. As many may collect outputs."""
     canary_s: float = 15.0

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from scheduler import wire
 from scheduler.errors import NodeReplaced
-from scheduler.executions import claims, launch_failures, reports
+from scheduler.executions import claims, launch_failures, reports, usage
 from scheduler.executions.plain_beats import HeartbeatGathering
 from scheduler.identifiers import Epoch, ExecutionId, JobId, NodeId
 from scheduler.rules.lifecycle.moves import ExecutionStatus
@@ -28,9 +28,9 @@ from scheduler.store.nodes.beats import PlainHeartbeat
 
 
 def plain_beat(
-    gathering: HeartbeatGathering, message: wire.HeartbeatBody, credential: bytes
+    rt: Runtime, gathering: HeartbeatGathering, message: wire.HeartbeatBody, credential: bytes
 ) -> wire.HeartbeatAnswer | None:
-    """Answer a heartbeat that has nothing new to say; None for one that `beat` has to take."""
+    """Answer a heartbeat that has nothing new to say, but for samples of usage; None for one that `beat` has to take."""
     if message.progress:
         return None
     plain = PlainHeartbeat(
@@ -45,6 +45,8 @@ def plain_beat(
     heard = gathering.hear(plain)
     if heard is None:
         return None
+    if message.usage:
+        usage.store(rt, message)
     answer = _answer(message.epoch, heard.instructions, drain=heard.is_draining)
     return answer.model_copy(update={"beat_s": gathering.interval_s()})
 
@@ -74,6 +76,7 @@ def beat(rt: Runtime, message: wire.HeartbeatBody, *, by_token: bool = False) ->
                 if p.phases
             ]
             executions.note_phases(tx, message.node_id, phases, by_token=by_token)
+        usage.keep(tx, message)
         is_silent = nodes.flags(tx, message.node_id).is_silent
         news = executions.news(tx, message.node_id)
     if changed or is_silent:

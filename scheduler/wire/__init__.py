@@ -23,6 +23,7 @@ from scheduler.wire.messages import (
     MAX_BULK_BYTES,
     MAX_BULK_FILES,
     MAX_DEPTH,
+    MAX_SAMPLES,
     PROTOCOL,
     Amounts,
     Cancel,
@@ -36,6 +37,7 @@ from scheduler.wire.messages import (
     Progress,
     Registered,
     Text,
+    UsageSample,
     plain,
 )
 from scheduler.wire.work import (
@@ -56,6 +58,7 @@ __all__ = [
     "MAX_BULK_BYTES",
     "MAX_BULK_FILES",
     "MAX_DEPTH",
+    "MAX_SAMPLES",
     "PROTOCOL",
     "Amounts",
     "BulkOutput",
@@ -91,5 +94,6 @@ __all__ = [
     "ReportBatch",
     "TaskSpec",
     "Text",
+    "UsageSample",
     "plain",
 ]

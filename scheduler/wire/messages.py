@@ -15,6 +15,14 @@ PROTOCOL = 1
 MAX_DEPTH = 16
 """Deepest nesting of a value that a program gives as its result."""
 
+MAX_SAMPLES = 1000
+"""The most samples of usage in one heartbeat."""
+
+MAX_SECONDS = 1e9
+MAX_CPU_S = 1e13
+MAX_MIB = 1e12
+"""The most that a sample of usage may say: thirty years, ten thousand cpus for as long, an exabyte."""
+
 MAX_BULK_FILES = 500
 MAX_BULK_BYTES = 4 * 1024 * 1024
 """The most output files that are brought in one request, and the most that these hold together."""
@@ -139,6 +147,21 @@ class Progress(ExecutionRef):
     phases: dict[Literal["pre", "job", "post"], PhaseReport] = {}
 
 
+class UsageSample(ExecutionRef):
+    """What a running execution used until a moment: `at` by the node's clock. `token` is that of the claim.
+
+    `seconds` that its commands ran and `cpu_s` count from its start, over its phases; memory and disk are what it held then.
+    Null is not known.
+    """
+
+    token: str = Field(min_length=1, max_length=64, repr=False)
+    at: float = Field(allow_inf_nan=False)
+    seconds: float = Field(ge=0, le=MAX_SECONDS, allow_inf_nan=False)
+    cpu_s: float | None = Field(default=None, ge=0, le=MAX_CPU_S, allow_inf_nan=False)
+    mem_mib: float | None = Field(default=None, ge=0, le=MAX_MIB, allow_inf_nan=False)
+    disk_mib: float | None = Field(default=None, ge=0, le=MAX_MIB, allow_inf_nan=False)
+
+
 CLOCK = "clock"
 """In the load that a heartbeat tells: the node's wall clock, in seconds since 1970."""
 
@@ -153,6 +176,7 @@ class HeartbeatBody(Message):
     draining: bool = Field(default=False, description="the node asks to get no new work (it was told to stop)")
     progress: list[Progress] = []
     load: dict[str, float] = {}
+    usage: list[UsageSample] = Field(default=[], max_length=MAX_SAMPLES)
 
 
 class Cancel(ExecutionRef):

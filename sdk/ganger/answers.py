@@ -318,6 +318,24 @@ class SessionView(TypedDict):
     seen: str  # To the minute.
 
 
+class UsageAmounts(TypedDict):
+    """Cpus, and MiB of memory and disk; null is not known, or nothing was asked for."""
+
+    cpus: float | None
+    disk: float | None
+    mem: float | None
+
+
+class UsagePointView(TypedDict):
+    """What was used at a moment: cpus on average since the point before, memory with cached files as its limit counts it, and disk."""
+
+    cpus: float | None
+    disk: float | None
+    mem: float | None
+    seconds: float  # Since the execution's start.
+    time: str
+
+
 class WaitSpanView(TypedDict):
     """A stretch of time in which a job waited for one reason; `ended` is null while it does."""
 
@@ -554,6 +572,19 @@ class SessionList(TypedDict):
     """The caller's sessions, the last used first."""
 
     results: list[SessionView]
+
+
+class UsageView(TypedDict):
+    """What an execution used while it ran, beside what it asked for, which its node holds it to as far as it can."""
+
+    asked: UsageAmounts
+    attempt: int
+    every: float  # Seconds that one point stands for: at first 10, doubled as often as there would be more than 500.
+    execution_id: int
+    member: int
+    message: str | None  # Why there are no points, where there are none.
+    peak: UsageAmounts  # Of all points, and of what was measured when its phases ended.
+    points: list[UsagePointView]
 
 
 class WaitHistoryView(TypedDict):

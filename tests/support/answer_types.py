@@ -26,6 +26,7 @@ ROOTS = (
     "StatusView",
     "TriedView",
     "TypeStatisticsView",
+    "UsageView",
     "WaitHistoryView",
 )
 """The answers that the client hands out as they came."""

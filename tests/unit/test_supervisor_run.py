@@ -54,6 +54,9 @@ class RecordingTree:
     def usage(self) -> TreeUsage:
         return TreeUsage(cpu_s=1.25, peak_mem_mib=None)
 
+    def held_mem_mib(self) -> float | None:
+        return None
+
     def oom_kills(self) -> int:
         return self.ooms
 

@@ -30,6 +30,7 @@ class NodeProfile:
     position: int = 0
     python: PythonSettings = field(default_factory=PythonSettings)
     confine: ConfinementRules = field(default_factory=ConfinementRules)
+    sample_s: float = 0.0
 
 
 class StepContext:

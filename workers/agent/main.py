@@ -91,6 +91,7 @@ class Agent:
             node_setup.position.read(),
             python,
             isolation.rules(settings, node_setup),
+            settings.sample_s,
         )
         self._machine = machine = StateMachine(profile, lambda: secrets.token_hex(16), journal.facts())
         inbox: Inbox = queue.SimpleQueue()

@@ -24,6 +24,7 @@ from workers.machine import probe
 from workers.output.progress import ProgressTracker
 from workers.output.run_outputs import RunOutputs
 from workers.output.shipper import OutputShipper
+from workers.output.usage import UsageTracker
 from workers.paths import ExecutionKey
 from workers.removal import FileRemover
 from workers.settings import NodeSettings
@@ -86,7 +87,8 @@ def build(
     except OSError as error:
         raise setup.unwritable(settings, error) from error
     runners, missing = setup.runners(node_setup)
-    supervisor = SupervisorClient(settings.node_dir, post, tree=isolation.wanted_tree(settings))
+    usage = UsageTracker(claim_token, settings.sample_s)
+    supervisor = SupervisorClient(settings.node_dir, post, usage.sample, tree=isolation.wanted_tree(settings))
     credential = NodeCredential(settings.node_dir, settings.name, settings.token)
     api, progress = ApiClient(settings.api_url, credential), ProgressTracker(claim_token)
     description = NodeDescription(settings, node_setup, supervisor, write_ahead, resources, runners, missing)
@@ -99,7 +101,7 @@ def build(
         lambda answer: inbox.log_in(answer.broker_user, credential.broker_password()),
         post,
     )
-    heartbeat = Heartbeat(api, node, progress)
+    heartbeat = Heartbeat(api, node, progress, usage)
     inbox = PlacementInbox(settings, post, heartbeat.nudge)
     shipper = OutputShipper(
         api, paths, progress, lambda: heartbeat.identity[0], claim_token, lambda key: post(OutputShipped(key))
@@ -112,7 +114,7 @@ def build(
         exchange=NodeExchanger(api, lambda: heartbeat.identity, post),
         shipper=shipper,
         remover=remover,
-        outputs=RunOutputs(paths, shipper, progress),
+        outputs=RunOutputs(paths, shipper, progress, usage),
         position=node_setup.position,
         file_work=FileWork(api, paths, work_dirs, resources, post, settings.stagers),
     )

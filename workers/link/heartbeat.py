@@ -18,6 +18,7 @@ from workers import log
 from workers.api_client import ApiClient, JitteredBackoff, ServerRefused, ServerUnreachable
 from workers.events import EpochReplaced, Event, HealthChanged, HeartbeatAnswered, RegistrationAnswered
 from workers.output.progress import ProgressTracker
+from workers.output.usage import UsageTracker
 
 _LONGEST_WAIT_S = 5.0
 """Longest wait between tries while the scheduler is away. Leases run meanwhile, so a heartbeat must follow soon after
@@ -40,9 +41,9 @@ class NodeInterface:
 class Heartbeat:
     """Speaks for one node. `identity` is (node id, epoch) once it is registered, and (0, 0) before."""
 
-    def __init__(self, api: ApiClient, node: NodeInterface, progress: ProgressTracker) -> None:
+    def __init__(self, api: ApiClient, node: NodeInterface, progress: ProgressTracker, usage: UsageTracker) -> None:
         self._api, self._node = api, node
-        self._content = _HeartbeatContent(node, progress)
+        self._content = _HeartbeatContent(node, progress, usage)
         self._held: list[wire.HeldExecution] | None = None
         self._leaving = self._stopped = False
         self._wake = threading.Event()
@@ -139,8 +140,8 @@ class Heartbeat:
 class _HeartbeatContent:
     """The state of the node as the next heartbeat tells it."""
 
-    def __init__(self, node: NodeInterface, progress: ProgressTracker) -> None:
-        self._node, self._progress = node, progress
+    def __init__(self, node: NodeInterface, progress: ProgressTracker, usage: UsageTracker) -> None:
+        self._node, self._progress, self._usage = node, progress, usage
         self._trouble: str | None = None
         self.draining = False
 
@@ -158,8 +159,10 @@ class _HeartbeatContent:
             draining=self.draining,
             load={**self._node.load(), wire.CLOCK: time.time()},
             progress=self._progress.take_changes(),
+            usage=self._usage.take(),
         )
 
     def put_back(self, beat: wire.HeartbeatBody) -> None:
-        """The heartbeat did not arrive: the next one tells its progress again, where it has not changed since."""
+        """The heartbeat did not arrive: the next one tells its progress again, where it has not changed since, and its samples."""
         self._progress.put_back(beat.progress)
+        self._usage.put_back(beat.usage)

@@ -12,6 +12,7 @@ from typing import Any
 
 from workers.output.progress import ProgressTracker
 from workers.output.shipper import OutputShipper
+from workers.output.usage import UsageTracker
 from workers.paths import ExecutionKey, Paths
 from workers.supervisor.limits import ENVIRONMENT
 from workers.supervisor.output_order import SUFFIX
@@ -21,8 +22,8 @@ from workers.supervisor.request import RunRequest
 class RunOutputs:
     """Knows which output files an execution has, for those of which this life has started every command."""
 
-    def __init__(self, paths: Paths, shipper: OutputShipper, progress: ProgressTracker) -> None:
-        self._paths, self._shipper, self._progress = paths, shipper, progress
+    def __init__(self, paths: Paths, shipper: OutputShipper, progress: ProgressTracker, usage: UsageTracker) -> None:
+        self._paths, self._shipper, self._progress, self._usage = paths, shipper, progress, usage
         self._files: dict[ExecutionKey, list[str]] = {}
 
     def begin(self, key: ExecutionKey) -> None:
@@ -48,6 +49,7 @@ class RunOutputs:
     def note_phases(self, key: ExecutionKey, phases: Mapping[str, Mapping[str, Any]]) -> None:
         """Tell with the next heartbeat when the phases of an execution began and ended."""
         self._progress.phases(key, phases)
+        self._usage.note_phases(key, phases)
 
     def finish(self, key: ExecutionKey, output_bytes: int, kept: Mapping[str, Mapping[str, str]]) -> bool:
         """Nothing more will be written. True if all is shipped already, else the shipper says when.
@@ -60,6 +62,7 @@ class RunOutputs:
         """Forget the execution, and remove its output files."""
         self._shipper.drop(key)
         self._progress.drop(key)
+        self._usage.drop(key)
         files = self._files.pop(key, None)
         for path in self._paths.all_logs(key) if files is None else files:
             with contextlib.suppress(OSError):

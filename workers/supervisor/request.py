@@ -64,6 +64,7 @@ class RunRequest(NamedTuple):
     gid: int | None = None
     groups: Sequence[int] = ()
     confinement: Confinement | None = None
+    sample_s: float | None = None  # how often its use of resources is told while it runs; unset: never
     keep_output_bytes: int = 0  # up to so much of each stream is told with the end, and in no file
 
     def encode(self) -> dict[str, Any]:
@@ -99,6 +100,7 @@ def decode(run: object) -> RunRequest:
         gid=gid,
         groups=_groups(run.get("groups") or []),
         confinement=_confinement(run.get("confinement")),
+        sample_s=_seconds(run, "sample_s") or None,
         keep_output_bytes=_whole(run, "keep_output_bytes") or 0,
     )
 

@@ -75,6 +75,39 @@ class ExecutionDetail(ExecutionEntry):
     why: str | None
 
 
+class UsageAmounts(TypedDict):
+    """Cpus, and MiB of memory and disk; null is not known, or nothing was asked for."""
+
+    cpus: float | None
+    mem: float | None
+    disk: float | None
+
+
+class UsagePointView(UsageAmounts):
+    """What was used at a moment: cpus on average since the point before, memory with cached files as its limit counts it, and disk."""
+
+    time: datetime
+    seconds: Annotated[float, Field(description="since the execution's start")]
+
+
+class UsageView(TypedDict):
+    """What an execution used while it ran, beside what it asked for, which its node holds it to as far as it can."""
+
+    execution_id: int
+    attempt: int
+    member: int
+    asked: UsageAmounts
+    peak: Annotated[UsageAmounts, Field(description="of all points, and of what was measured when its phases ended")]
+    every: Annotated[
+        float,
+        Field(
+            description="seconds that one point stands for: at first 10, doubled as often as there would be more than 500"
+        ),
+    ]
+    points: list[UsagePointView]
+    message: Annotated[str | None, Field(description="why there are no points, where there are none")]
+
+
 class ExecutionList(ListOf):
     """A page of executions."""
 

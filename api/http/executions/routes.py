@@ -11,7 +11,7 @@ from api.http import api_runtime, paging
 from api.http.answers import Answer
 from api.http.auth import TokenWatch
 from api.http.executions import log_page, view
-from api.http.executions.answer_schema import ExecutionDetail, ExecutionList
+from api.http.executions.answer_schema import ExecutionDetail, ExecutionList, UsageView
 from api.http.executions.log_answer_schema import JobLogSearchView, LogIndexView, LogSearchView, LogView
 from api.http.executions.log_schema import JobLogSearchQuery, LogIndexQuery, LogQuery, LogSearchQuery
 from api.http.executions.schema import ExecutionsQuery, OfOneJobQuery
@@ -19,7 +19,7 @@ from api.http.problems import asks_for_json
 from api.http.routing import ApiCall, Routes
 from api.http.schema import times
 from scheduler.errors import NotFound
-from scheduler.executions import output
+from scheduler.executions import output, usage
 from scheduler.executions.logs import index, job_search, patterns, search
 from scheduler.executions.logs.index import LogIndexes
 from scheduler.executions.output import OutputPiece, OutputSelection, OutputSoFar
@@ -73,6 +73,12 @@ def list_executions_of_job(call: ApiCall, job_id: JobId, query: OfOneJobQuery) -
 def show_execution(call: ApiCall, execution_id: ExecutionId) -> ExecutionDetail:
     """One execution in full."""
     return view.detail(*queries.execution(call.rt, call.caller, execution_id))
+
+
+@routes.get("/job-executions/<id:execution_id>/usage/", role=Role.VIEWER, answers={200: UsageView})
+def show_usage(call: ApiCall, execution_id: ExecutionId) -> UsageView:
+    """What an execution uses over time of cpus, memory and disk, beside what it asked for: at most 500 points, kept as long as it is."""
+    return view.usage(usage.show(call.rt, call.caller, execution_id))
 
 
 @routes.get("/job-executions/<id:execution_id>/logs/<stream>/", role=Role.VIEWER, answers={200: LOG, 204: None})

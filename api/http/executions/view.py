@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import cast
 
-from api.http.executions.answer_schema import ExecutionDetail, ExecutionEntry
+from api.http.executions.answer_schema import ExecutionDetail, ExecutionEntry, UsageView
 from api.http.executions.log_answer_schema import JobLogSearchView, LogSearchView
 from api.http.named_errors import view as errors
 from api.http.schema import document_view as documents
 from api.http.schema.fields import units
 from scheduler.executions.logs.job_search import JobLogSearch
 from scheduler.executions.logs.search import LogSearch
+from scheduler.executions.usage import ExecutionUsage
 from scheduler.rules.job_type.definition import Definition
 from scheduler.rules.lifecycle.outcome import StopReason
 from scheduler.store.executions.listing import ExecutionRow
@@ -65,6 +66,34 @@ def detail(row: ExecutionRow, definition: Definition) -> ExecutionDetail:
         "results": documents.results(row.results or {}),
         "why": row.why,
     }
+
+
+def usage(found: ExecutionUsage) -> UsageView:
+    """Return what an execution used, beside what it asked for."""
+    row, peak = found.execution, found.peaks
+    return {
+        "execution_id": row.id,
+        "attempt": row.attempt,
+        "member": row.member,
+        "asked": {"cpus": units(row.cpus) or None, "mem": units(row.mem) or None, "disk": units(row.disk) or None},
+        "peak": {"cpus": _rounded(peak.cpus), "mem": _rounded(peak.mem_mib), "disk": _rounded(peak.disk_mib)},
+        "every": float(found.every_s),
+        "points": [
+            {
+                "time": one.time,
+                "seconds": round(one.seconds, 3),
+                "cpus": _rounded(one.cpus),
+                "mem": _rounded(one.mem_mib),
+                "disk": _rounded(one.disk_mib),
+            }
+            for one in found.points
+        ],
+        "message": found.message,
+    }
+
+
+def _rounded(amount: float | None) -> float | None:
+    return None if amount is None else round(amount, 3)
 
 
 def log_search(found: LogSearch) -> LogSearchView:

@@ -69,7 +69,7 @@ def node_beat(call: ApiCall, body: wire.HeartbeatBody) -> wire.HeartbeatAnswer:
     """Sign of life; answers with cancels and with placements not yet claimed."""
     identity.require(call.rt, call.caller, body.node_id)
     if call.caller.credential is not None:
-        plain = node_protocol.plain_beat(api_runtime.of_this_app().heartbeats, body, call.caller.credential)
+        plain = node_protocol.plain_beat(call.rt, api_runtime.of_this_app().heartbeats, body, call.caller.credential)
         if plain is not None:
             return plain
         auth.caller(call.rt, anew=True)  # it was believed until now, for the statement asks for itself

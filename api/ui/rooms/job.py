@@ -13,7 +13,7 @@ from api.http.jobs import routes as jobs
 from api.ui import feed
 from api.ui.pages import PageAnswer, PageRequest, Pages, PageView
 from api.ui.rooms import fixes, proof
-from api.ui.show import logs, timeline, wait_bar
+from api.ui.show import logs, timeline, usage_chart, wait_bar
 from scheduler.errors import NotFound
 from scheduler.rules.lifecycle.moves import JobStatus
 
@@ -51,13 +51,22 @@ def show_job(page: PageRequest, job_id: int) -> PageAnswer:
     events = feed.ask(page, jobs.list_job_events, job_id=job_id, query={"page_size": MOST_EVENTS})
     newest = tries["results"][0] if tries["results"] else None
     waited = feed.ask(page, jobs.show_waits, job_id=job_id)
+    used = _used(page, tries["results"])
     return PageView("job.html", {
         "fits": fits, "job": job, "why": why, "tries": tries, "events": events, "acts": acts(page, job),
         "timeline": timeline.draw(job, tries["results"], page.rt.now()), "waits": job["status"] in WAITING,
         "fixes": fixes.cards(page, job, why["changes"]), "proof": proof.of_cancel(page, job, tries["results"], events["results"]),
         "newest": newest, "tail": _tail(page, newest), "ended": job["status"] in ENDED,
-        "waited": waited, "wait_bar": wait_bar.draw(waited, page.rt.now()),
+        "used": used, "usage": used and usage_chart.draw(used), "waited": waited, "wait_bar": wait_bar.draw(waited, page.rt.now()),
     })  # fmt: skip
+
+
+def _used(page: PageRequest, tries: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return what the try that the address names has used, by default the newest; None where none has begun."""
+    begun = [one for one in tries if one["started"] is not None]
+    named = [one for one in begun if str(one["id"]) == request.args.get("usage")]
+    chosen = next(iter(named or begun), None)
+    return None if chosen is None else feed.ask(page, executions.show_usage, execution_id=chosen["id"])
 
 
 @pages.get("/ui/executions/<id:execution_id>/log")

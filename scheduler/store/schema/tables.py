@@ -335,6 +335,22 @@ output_chunks = Table(
     CheckConstraint("octet_length(data) > 0", name="chunk_not_empty"),
 )
 
+# What executions used while they ran: a point for each slot of 10 s, of 20 s once they run for long, and so on: each level
+# doubles the slot. They go with the execution.
+usage_samples = Table(
+    "usage_samples",
+    metadata,
+    Column("execution_id", BigInteger, ForeignKey("executions.id", ondelete="CASCADE"), primary_key=True),
+    Column("level", Integer, primary_key=True),
+    Column("slot", Integer, primary_key=True),
+    # Seconds since its start, those that its commands ran, those of cpus; MiB.
+    Column("age_s", Float, nullable=False),
+    Column("ran_s", Float, nullable=False),
+    Column("cpu_s", Float),
+    Column("mem_mib", Float),
+    Column("disk_mib", Float),
+)
+
 # What was aged out, batch by batch: the ids of jobs say that there was such a job.
 purges = Table(
     "purges",

@@ -80,6 +80,7 @@ def describe(context: StepContext, held: NodeExecution, phase: str) -> RunReques
         confinement=context.profile.confine.of(
             key, paths, spec.commands.runner, spec.amounts.mem or None, secret=secret
         ),
+        sample_s=context.profile.sample_s or None,
         keep_output_bytes=0 if secret or shares_file else _KEPT_BYTES,  # no secret is to stand in a journal
     )
 

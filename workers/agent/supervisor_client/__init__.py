@@ -23,6 +23,8 @@ What happens comes as messages with `ev`, after `subscribe` and unasked. A messa
                                             are not released follow, and then `caught_up`
     started    {tree, phase, pid, at}
     stuck      {tree, phase, pids}          killed for 5 s and still alive
+    sample     {tree, phase, at, seconds, cpu_s, mem_mib, disk_mib}
+                                            what a run uses, every `sample_s` of its request; told once and not kept
     ended      {tree, phase, pid, exit_code, signal, reason, oom, seconds, started, ended, usage, message, errno}
                                             the main process is reaped and the tree is empty; `reason`: `EndReason`
 """

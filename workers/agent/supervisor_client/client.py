@@ -27,7 +27,7 @@ from workers.agent.supervisor_client.launch import CONNECT_TIMEOUT_S, Supervisor
 from workers.agent.supervisor_client.reader import SupervisorReader, powers_of
 from workers.commands import KillTree, ReleaseTree, StartRun, TreeCommand
 from workers.events import Event
-from workers.paths import tree_name
+from workers.paths import ExecutionKey, tree_name
 
 
 class SupervisorClient:
@@ -40,17 +40,18 @@ class SupervisorClient:
         self,
         directory: Path,
         report: Callable[[Event], None] = lambda _: None,
+        sampled: Callable[[ExecutionKey, SupervisorMessage], None] = lambda _key, _sample: None,
         *,
         python: str = sys.executable,
         tree: str | None = None,
     ) -> None:
         """Connect, starting the supervisor where none answers. Raises `SupervisorLostError`, `SupervisorVersionError`.
 
-        `report` is called with events, from the thread that reads from the supervisor and that of `run_events`. `tree`
-        forces a kind of process tree on a supervisor that has to be started.
+        `report` is called with events, and `sampled` with what a run uses, from the thread that reads from the supervisor
+        and that of `run_events`. `tree` forces a kind of process tree on a supervisor that has to be started.
         """
         self._directory, self._python, self._tree = directory, python, tree
-        self._reader = SupervisorReader(report)
+        self._reader = SupervisorReader(report, sampled)
         self._inbox: queue.SimpleQueue[list[SupervisorMessage] | SupervisorConnection] = queue.SimpleQueue()
         self._is_direct = False
         self._switch = threading.Lock()

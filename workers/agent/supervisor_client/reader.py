@@ -9,15 +9,17 @@ from workers import log
 from workers.agent.supervisor_client import run_end
 from workers.agent.supervisor_client.connection import SupervisorMessage
 from workers.events import Event, RunEnd, RunEnded, RunOutcome, SupervisorUp, TreeIdle
-from workers.paths import key_of
+from workers.paths import ExecutionKey, key_of
 
 
 class SupervisorReader:
     """Used by one thread at a time. `stuck` are trees with a process that cannot be killed."""
 
-    def __init__(self, report: Callable[[Event], None]) -> None:
+    def __init__(
+        self, report: Callable[[Event], None], sampled: Callable[[ExecutionKey, SupervisorMessage], None]
+    ) -> None:
         self.stuck: set[str] = set()
-        self._report = report
+        self._report, self._sampled = report, sampled
         self._known: list[SupervisorMessage] | None = None
         self._hello: SupervisorMessage = {}
         self._pid: int | None = None
@@ -71,6 +73,8 @@ class SupervisorReader:
         if message["ev"] == "ended":
             self.stuck.discard(message["tree"])
             self._report(RunEnded(key, message["phase"], run_end.read(message)))
+        elif message["ev"] == "sample":
+            self._sampled(key, message)
         elif message["ev"] == "stuck":
             self.stuck.add(message["tree"])
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from workers.supervisor.runs.run import Run
+from workers.supervisor.runs.samples import RunSamples
 
 _STALE_FACTOR: Final = 2
 _STALE_ALLOWED: Final = 256
@@ -21,6 +22,7 @@ class LiveRuns:
 
     def __init__(self) -> None:
         self.by_tree: dict[str, Run] = {}
+        self.samples = RunSamples()
         self._by_pid: dict[int, Run] = {}
         self._touched: dict[str, Run] = {}
         self._due: list[tuple[float, int, Run]] = []
@@ -46,6 +48,7 @@ class LiveRuns:
     def remove(self, run: Run) -> None:
         """The run is over."""
         del self.by_tree[run.tree.name]
+        self.samples.end(run)
 
     def touch(self, runs: Iterable[Run]) -> None:
         """Something happened to these runs: `take_touched` returns them next."""

@@ -19,7 +19,7 @@ from workers.supervisor.runs.run_starter import RunStarter
 from workers.supervisor.trees import Tree, TreeKind
 
 _STARTS_PER_STEP: Final = 16  # some 10 ms; between them kills and ends are served
-_TICK_S: Final = 1.0  # leases, stuck trees, new checks
+_TICK_S: Final = 1.0  # leases, stuck trees, new checks, samples
 _CHECKS_AFTER_S: Final = 0.1  # most programs are over before their disk and output need a check
 
 
@@ -174,6 +174,7 @@ class RunTable:
             self._record(run)
             return
         self._runs.add(run)
+        self._runs.samples.begin(run, request.sample_s)
         started = {
             "ev": "started",
             "tree": request.tree,
@@ -207,6 +208,7 @@ class RunTable:
             if run.termination.is_stuck(now):
                 event = {"ev": "stuck", "tree": name, "phase": run.phase, "pids": run.tree.pids()}
                 self.unpublished.append(json.dumps(event))
+        self.unpublished += self._runs.samples.due(now)
         self._touch_stopped(now)
 
     def _touch_stopped(self, now: float) -> None:

@@ -78,6 +78,9 @@ class Tree(Protocol):
     def usage(self) -> TreeUsage:
         """Return the usage since the tree was created."""
 
+    def held_mem_mib(self) -> float | None:
+        """Return the memory that it holds now, as its limit counts it: with cached files. `None` where this kind cannot tell."""
+
     def oom_kills(self) -> int:
         """Return how many processes the kernel killed for lack of memory, by the kernel's own counter."""
 

@@ -292,6 +292,11 @@ class Cgroup1Tree:
             peak_mem_mib=None if peak is None else peak / (1 << 20),
         )
 
+    def held_mem_mib(self) -> float | None:
+        memory = self.slot.files.get("memory")
+        held = memory.number("memory.usage_in_bytes") if memory else None
+        return None if held is None else held / (1 << 20)
+
     def oom_kills(self) -> int:
         memory = self.slot.files.get("memory")
         counted = memory.number("memory.oom_control", b"oom_kill") or 0 if memory else 0

@@ -161,6 +161,10 @@ class Cgroup2Tree:
             peak_mem_mib=None if peak is None else peak / (1 << 20),
         )
 
+    def held_mem_mib(self) -> float | None:
+        held = self._files.number(self.name, "memory.current")
+        return None if held is None else held / (1 << 20)
+
     def oom_kills(self) -> int:
         return self._files.number(self.name, "memory.events", "oom_kill") or 0
 

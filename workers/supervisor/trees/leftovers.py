@@ -52,6 +52,9 @@ class LeftoverTrees:
     def usage(self) -> TreeUsage:
         return TreeUsage()
 
+    def held_mem_mib(self) -> float | None:
+        return None
+
     def oom_kills(self) -> int:
         return sum(tree.oom_kills() for _, tree in self.parts)
 

@@ -167,6 +167,9 @@ class ScanTree:
     def usage(self) -> TreeUsage:
         return TreeUsage()
 
+    def held_mem_mib(self) -> float | None:
+        return None
+
     def oom_kills(self) -> int:
         return 0
 
