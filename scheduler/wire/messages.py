@@ -15,8 +15,8 @@ PROTOCOL = 1
 MAX_DEPTH = 16
 """Deepest nesting of a value that a program gives as its result."""
 
-MAX_SAMPLES = 1000
-"""The most samples of usage in one heartbeat."""
+MAX_SAMPLES = 250
+"""The most samples of usage in one heartbeat: where all of their executions come to be thinned at once, that is some 4 s."""
 
 MAX_SECONDS = 1e9
 MAX_CPU_S = 1e13

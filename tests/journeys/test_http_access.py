@@ -136,7 +136,7 @@ def test_another_projects_things_are_not_found(api: Api, theirs: Any) -> None:
         f"/jobs/{theirs['job']}/", f"/jobs/{theirs['job']}/executions/", f"/jobs/{theirs['job']}/events/", f"/jobs/{theirs['job']}/explain/",
         f"/job-executions/{theirs['execution']}/", f"/job-executions/{theirs['execution']}/logs/stdout/",
         f"/job-executions/{theirs['execution']}/logs/combined/?follow=true", f"/files/{theirs['file']}/", f"/files/{theirs['file']}/content/",
-        f"/operations/{theirs['operation']}/",
+        f"/operations/{theirs['operation']}/", f"/job-executions/{theirs['execution']}/usage/",
     ):  # fmt: skip
         assert mine.get(path).status_code == 404, path
         assert api.get(path.replace("?follow=true", "")).status_code in {200, 204}, path

@@ -50,7 +50,10 @@ def test_samples_go_together_and_most_heartbeats_have_none(setting: Setting) -> 
 
 
 def test_the_phases_before_count_for_the_next_one(setting: Setting) -> None:
-    over = {"pre": {"started": 1.0, "usage": {"seconds": 4.0, "cpu_s": 3.0}}, "job": {"started": 2.0}}
+    over: dict[str, dict[str, Any]] = {
+        "pre": {"started": 1.0, "usage": {"seconds": 4.0, "cpu_s": 3.0}},
+        "job": {"started": 2.0},
+    }
     setting.tracker.note_phases(FIRST, over)
     setting.sample(seconds=10.0, cpu_s=5.0)
     setting.sample(seconds=20.0, cpu_s=None)
@@ -83,13 +86,15 @@ def test_what_could_not_be_sent_goes_first_with_the_next_one_and_there_is_a_boun
     setting.tracker.put_back(taken)
     assert [one.at for one in setting.tracker.take()] == [1.0, 2.0]
 
-    for number in range(20 * MAX_SAMPLES):
+    for number in range(50 * MAX_SAMPLES):
         setting.sample(float(number))
     setting.now += 10
     taken = setting.tracker.take()
-    assert [one.at for one in taken] == [float(10 * MAX_SAMPLES + n) for n in range(MAX_SAMPLES)], (
-        "the oldest are dropped"
-    )
+    oldest = 10 * MAX_SAMPLES
+    assert [one.at for one in taken] == [float(oldest + n) for n in range(MAX_SAMPLES)], "older ones are dropped"
+    following = setting.tracker.take()
+    assert [one.at for one in following] == [one.at + MAX_SAMPLES for one in taken], "the rest follows at once"
+    setting.tracker.put_back(following)
     setting.tracker.put_back(taken)
     assert setting.take() == [one.at for one in taken]
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from scheduler.wire import MAX_SAMPLES, UsageSample
 from workers.paths import ExecutionKey
 
-_MOST_WAITING: Final = 10 * MAX_SAMPLES
+_MOST_WAITING: Final = 40 * MAX_SAMPLES
 """While the API is away the oldest samples are dropped beyond so many: an hour and a half of twenty executions."""
 
 
@@ -71,8 +71,9 @@ class UsageTracker:
             now = self._clock()
             if not self._waiting or now - self._sent_at < self._every_s:
                 return []
-            self._sent_at = now
-            return [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_SAMPLES))]
+            taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_SAMPLES))]
+            self._sent_at = self._sent_at if self._waiting else now  # what is left goes with the very next heartbeat
+            return taken
 
     def put_back(self, taken: list[UsageSample]) -> None:
         """Return these with the next call again: they could not be sent."""

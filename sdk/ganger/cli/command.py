@@ -42,7 +42,7 @@ OURS = (
     Command("jobs", "ganger.cli.jobs.listing:jobs", JOBS),
     Command("show", "ganger.cli.jobs.show:show", JOBS),
     Command("logs", "ganger.cli.jobs.logs:logs", JOBS),
-    Command("usage", "ganger.cli.jobs.usage:usage", JOBS),
+    Command("usage", "ganger.cli.lookup.usage:usage", JOBS),
     Command("why", "ganger.cli.jobs.why:why", JOBS),
     Command("queue", "ganger.cli.jobs.queue:queue", JOBS),
     Command("search", "ganger.cli.lookup.search:search", JOBS),

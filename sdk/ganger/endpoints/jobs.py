@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from ganger import paging
-from ganger.answers import Explanation, TriedView, UsageView
+from ganger.answers import Explanation, TriedView
 from ganger.documents import JsonObject
 from ganger.endpoints import awaiting
 from ganger.endpoints.awaiting import IDS_PER_CALL, WAIT_PATIENCE_S, JobChanges, WaitTime
@@ -140,10 +140,6 @@ class JobsEndpoint:
     def executions(self, job_id: int, *, limit: int | None = None) -> Iterator[Execution]:
         """Yield a job's tries, newest first."""
         return paging.every(self._transport, Execution, f"/jobs/{job_id}/executions/", (), limit=limit)
-
-    def usage(self, execution_id: int) -> UsageView:
-        """Return what an execution uses over time of cpus, memory and disk, beside what it asked for. Raises NotFound."""
-        return cast("UsageView", self._transport.json(Call("GET", f"/job-executions/{execution_id}/usage/")))
 
     def events(self, job_id: int) -> Iterator[Event]:
         """Yield every change of a job's status, oldest first."""

@@ -1,4 +1,4 @@
-"""The output of programs: whole, in part, followed while they run, and searched."""
+"""The output of programs: whole, in part, followed while they run, and searched; and what programs use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias, cast
 import httpx2
 
 from ganger import paging
-from ganger.answers import LogIndexView, LogView
+from ganger.answers import LogIndexView, LogView, UsageView
 from ganger.errors import ServerTrouble, Unreachable
 from ganger.records import LogHit, LogPiece
 from ganger.transport import Call, Transport
@@ -31,7 +31,7 @@ RECONNECTS_MAX = 60
 
 @dataclass(frozen=True, slots=True)
 class LogsEndpoint:
-    """The output of executions."""
+    """The output of executions, and what they use."""
 
     _transport: Transport
 
@@ -111,6 +111,10 @@ class LogsEndpoint:
             if answer["next_offset"] is None:
                 return
             query |= {name: answer[f"next_{name}"] for name in place}
+
+    def usage(self, execution_id: int) -> UsageView:
+        """Return what an execution uses over time of cpus, memory and disk, beside what it asked for. Raises NotFound."""
+        return cast("UsageView", self._transport.json(Call("GET", f"/job-executions/{execution_id}/usage/")))
 
     def follow(
         self, execution_id: int, *, stream: Stream = "combined", phase: str | None = None, **part: Part

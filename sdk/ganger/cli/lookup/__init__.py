@@ -1,1 +1,1 @@
-"""Commands that look across things: who did what, bulk actions, a search by name, changes as they come."""
+"""Commands that look across things: who did what, bulk actions, a search by name, changes as they come, what runs use."""

@@ -48,7 +48,7 @@ def usage(
         if execution is None:
             screen.note(f"job {job_id} has no {'such try' if attempt or member else 'usage: it has not run yet'}")
             raise typer.Exit(FAILED)
-        found = api.jobs.usage(execution.id)
+        found = api.logs.usage(execution.id)
     if as_json:
         screen.document(found)
         return
