@@ -10,10 +10,22 @@ from tests.support import chromium
 from tests.support.installation import Installation
 from tests.support.servers import state_folder
 
-PAGES = ("", "jobs", "jobs/1", "jobs/1/find?q=tile", "jobs/2", "jobs/4", "jobs/4/trial", "executions/1/log", "executions/2/log", "submit", "queue", "types",
+PAGES = ("", "jobs", "jobs/1", "jobs/1/find?q=tile", "jobs/2", "jobs/3", "jobs/4", "jobs/4/trial", "executions/1/log", "executions/2/log", "submit", "queue", "types",
          "types/command/1.0", "errors", "workflows", "workflows/1", "schedules", "schedules/1", "data-sets", "data-sets/1", "jobs/5", "nodes", "nodes/1", "pools", "pools/default", "operations", "operations/1",
          "bulk/cancel?q=status:queued", "admin", "admin/projects/default", "admin/workspaces", "audit", "me", "help", "nowhere")  # fmt: skip
 
+WORKS = """
+import random, time
+kept = []
+while True:
+    kept = kept[-60:] + [bytearray(1 << 20) for _ in range(random.randrange(8))]
+    until = time.monotonic() + random.random() / 8
+    while time.monotonic() < until: pass
+    time.sleep(0.1)
+"""
+"""Takes and drops memory, and is busy now and then."""
+
+ENOUGH = 4
 PHONE = 360
 LOOKS = (("light", "light", 1360), ("dark", "dark", 1360), ("phone", "light", PHONE))
 
@@ -25,7 +37,7 @@ def main(folder: Path) -> int:
         return 2
     folder.mkdir(parents=True, exist_ok=True)
     with state_folder() as root, chromium.launched() as browser:
-        installation = Installation(root).start()
+        installation = Installation(root, GANGER_NODE_SAMPLE_S="1").start()
         try:
             _populate(installation)
             for look, theme, width in LOOKS:
@@ -50,7 +62,7 @@ def _populate(installation: Installation) -> None:
     failed = installation.submit(
         "sh", "-c", "echo opening the input; echo no such tile >&2; exit 3", name="check tiles", labels={"run": "7"}
     )
-    running = installation.submit("sleep", "600", name="simulate the river")
+    running = installation.submit("/usr/bin/python3", "-c", WORKS, name="simulate the river", mem_required=128)
     installation.submit("sleep", "600", name="train the model", resources={"gpu": 1})
     installation.submit("sleep", "600", name="the whole country", cpus_required=8)
     installation.submit("true", name="after the delivery", held=True, hold_reason="waiting for the new data")
@@ -79,6 +91,13 @@ def _populate(installation: Installation) -> None:
     installation.wait(done)
     installation.wait(failed)
     installation.wait(running, "RUNNING")
+    installation.until(lambda: _has_line(installation, running), "samples of what it uses", within_s=90)
+
+
+def _has_line(installation: Installation, job_id: int) -> bool:
+    """Return whether what a job uses can be drawn."""
+    execution = installation.job(job_id)["job_exes"][0]["id"]
+    return len(installation.api.get(f"/job-executions/{execution}/usage/").json()["points"]) >= ENOUGH
 
 
 if __name__ == "__main__":
