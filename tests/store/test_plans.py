@@ -7,7 +7,7 @@ the first minute of an installation, when any order of tables seems as good as a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -19,7 +19,7 @@ from psycopg.adapt import Transformer
 from sqlalchemy import event
 
 from scheduler import wire
-from scheduler.executions import node_protocol, withdrawal
+from scheduler.executions import node_protocol, usage, withdrawal
 from scheduler.jobs import cancel, hold, requeue
 from scheduler.leader import maintenance
 from scheduler.nodes import drain, registration
@@ -190,6 +190,7 @@ def _all_verbs(grown: Cluster) -> Explained:
             grown.report(node, claimed[1], "failed", error="launch")
             grown.report(node, claimed[2], "returned")
             node_protocol.store_output(grown.rt, _output(node, claimed[3]))
+            usage.store(grown.rt, _samples(node, claimed))
             grown.tick()
         cancel.cancel(grown.rt, [jobs[3], jobs[4]], actor="me")
         requeue.requeue(grown.rt, [jobs[3]], actor="me", priority=5)
@@ -207,6 +208,14 @@ def _all_verbs(grown: Cluster) -> Explained:
 def _forget_statistics(cluster: Cluster) -> None:
     cluster.query("SELECT pg_clear_relation_stats('public', relname) FROM pg_stat_user_tables")
     cluster.change("DELETE FROM pg_statistic WHERE starelid IN (SELECT relid FROM pg_stat_user_tables)")
+
+
+def _samples(node: wire.Registered, refs: Sequence[ExecutionKey]) -> wire.HeartbeatBody:
+    used = {"token": TOKEN, "at": 0.0, "seconds": 10, "cpu_s": 5, "mem_mib": 100}
+    said = [{"execution_id": execution_id, "attempt": attempt, **used} for execution_id, attempt in refs]
+    return wire.HeartbeatBody.model_validate(
+        {"node_id": node.node_id, "epoch": node.epoch, "holding": len(said), "usage": said}
+    )
 
 
 def _output(node: wire.Registered, ref: tuple[int, int]) -> wire.OutputChunks:

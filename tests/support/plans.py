@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-LARGE = frozenset({"jobs", "executions", "events", "job_specs"})
+LARGE = frozenset({"jobs", "executions", "events", "job_specs", "usage_samples"})
 _NAMED = re.compile(r"\b([a-z_][a-z_0-9]*)\.")
 _INDEX_CONDITIONS = ("Index Cond", "Recheck Cond", "TID Cond")
 
