@@ -38,8 +38,9 @@ class LiveRuns:
         """The earliest time at which a run has something to do by itself; infinite where none has."""
         return self._due[0][0] if self._due else float("inf")
 
-    def add(self, run: Run) -> None:
-        """Hold a run that was started, until it is removed."""
+    def add(self, run: Run, sample_s: float | None = None) -> None:
+        """Hold a run that was started, until it is removed; sample it that often."""
+        self.samples.begin(run, sample_s)
         self.by_tree[run.tree.name] = run
         if run.pid is not None:
             self._by_pid[run.pid] = run

@@ -173,16 +173,9 @@ class RunTable:
         if not isinstance(run, Run):
             self._record(run)
             return
-        self._runs.add(run)
-        self._runs.samples.begin(run, request.sample_s)
-        started = {
-            "ev": "started",
-            "tree": request.tree,
-            "phase": request.phase,
-            "pid": run.pid,
-            "at": run.started_wall,
-        }
-        self._record(started)
+        self._runs.add(run, request.sample_s)
+        named = {"ev": "started", "tree": request.tree, "phase": request.phase}
+        self._record(named | {"pid": run.pid, "at": run.started_wall})
 
     def _act(self, run: Run, now: float) -> None:
         if not run.act(now):
