@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 from api.http.status import routes as status
 from api.ui import feed
@@ -18,21 +18,33 @@ from scheduler.runtime import utc_now
 RENEWED_AFTER_S = 1.0
 MOST_KEPT = 1_000
 
+
+class PagePart(NamedTuple):
+    """A part of the page. `letter` after `g` goes there; without `role`, where it has one, it is not shown."""
+
+    key: str
+    path: str
+    title: str
+    icon: str
+    letter: str
+    role: str | None = None
+
+
 NAVIGATION = (
-    ("overview", "", "Overview", "home", None),
-    ("jobs", "jobs", "Jobs", "jobs", None),
-    ("queue", "queue", "Queue", "queue", None),
-    ("workflows", "workflows", "Workflows", "graph", None),
-    ("schedules", "schedules", "Schedules", "clock", None),
-    ("data-sets", "data-sets", "Data sets", "pools", None),
-    ("types", "types", "Job types", "types", None),
-    ("errors", "errors", "Errors", "failed", None),
-    ("nodes", "nodes", "Nodes", "nodes", None),
-    ("pools", "pools", "Pools", "pools", None),
-    ("operations", "operations", "Operations", "bulk", None),
-    ("admin", "admin", "Admin", "admin", "operator"),
+    PagePart("overview", "", "Overview", "home", "o"),
+    PagePart("jobs", "jobs", "Jobs", "jobs", "j"),
+    PagePart("queue", "queue", "Queue", "queue", "q"),
+    PagePart("workflows", "workflows", "Workflows", "graph", "w"),
+    PagePart("schedules", "schedules", "Schedules", "clock", "s"),
+    PagePart("data-sets", "data-sets", "Data sets", "pools", "d"),
+    PagePart("types", "types", "Job types", "types", "t"),
+    PagePart("errors", "errors", "Errors", "failed", "e"),
+    PagePart("nodes", "nodes", "Nodes", "nodes", "n"),
+    PagePart("pools", "pools", "Pools", "pools", "p"),
+    PagePart("operations", "operations", "Operations", "bulk", "b"),
+    PagePart("admin", "admin", "Admin", "admin", "a", "operator"),
 )
-"""The parts of the page: key, address, title, icon, and the role without which it is not shown."""
+"""The parts of the page, in order; the palette, the keys and the help read them, too."""
 
 
 @dataclass(slots=True)
@@ -74,12 +86,17 @@ def of(page: PageRequest | None) -> Mapping[str, object]:
     return {**base, **_signed_in(page, liked)}
 
 
+def parts(page: PageRequest) -> list[PagePart]:
+    """Return the parts that somebody is shown."""
+    return [one for one in NAVIGATION if one.role is None or page.may(one.role)]
+
+
 def _signed_in(page: PageRequest, liked: Preferences) -> Mapping[str, object]:
     settings = page.rt.settings
     return {
         "signed_in": True,
         "status": statuses.read(page),
-        "navigation": [one for one in NAVIGATION if one[4] is None or page.may(one[4])],
+        "navigation": parts(page),
         "environment": (settings.environment_name, settings.environment_color),
         "role": page.caller.role.name.lower() if page.caller.role else "",
         "liked": liked,

@@ -124,6 +124,29 @@ def test_a_failed_job_is_found_read_and_run_again_with_keys_alone(
     assert installation.wait(jobs["failed"], "FAILED")["round"] >= 1
 
 
+def test_every_part_of_the_page_is_gone_to_by_its_letter_and_found_by_its_name(
+    page: Any, installation: Installation
+) -> None:
+    page.goto(f"{installation.ready['url']}/ui/")
+    every = "nav.side a[data-letter]"
+    parts = page.eval_on_selector_all(
+        every, "all => all.map(one => [one.dataset.letter, one.href, one.textContent.trim()])"
+    )
+    assert len({letter for letter, _, _ in parts}) == len(parts) >= 12
+    page.goto(f"{installation.ready['url']}/ui/help")
+    told = page.inner_text("section[aria-labelledby=h-keys]").split()
+    for letter, address, title in parts:
+        page.keyboard.press("g")
+        page.keyboard.press(letter)
+        page.wait_for_url(address)
+        assert letter in told
+        page.keyboard.press("/")
+        page.keyboard.type(title)
+        page.wait_for_selector(f"#palette li:has-text('{title}')")
+        page.keyboard.press("Escape")
+    assert not page.troubles
+
+
 def test_many_are_cancelled_after_a_look_at_them_and_that_is_undone(page: Any, installation: Installation) -> None:
     made = [installation.submit("true", name=f"wanted {n}", held=True, labels={"own": "undone"}) for n in range(3)]
     page.goto(f"{installation.ready['url']}/ui/jobs?q=label:own=undone")

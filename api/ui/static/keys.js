@@ -1,8 +1,7 @@
 // @ts-check
 // The palette and the keys: go anywhere, find anything by name, act on rows, without a mouse. Nothing happens in fields.
 
-const GO = { o: "", j: "jobs", q: "queue", t: "types", e: "errors", n: "nodes", p: "pools", b: "operations", w: "workflows" };
-const PAGES = [["Overview", ""], ["Jobs", "jobs"], ["Failed jobs", "jobs?status=FAILED"], ["Running jobs", "jobs?status=RUNNING"], ["Queue", "queue"], ["Workflows", "workflows"], ["Failed workflows", "workflows?state=FAILED"], ["Job types", "types"], ["Errors", "errors"], ["Nodes", "nodes"], ["Pools", "pools"], ["Operations", "operations"], ["Submit a job", "submit"], ["Settings", "me"], ["Help", "help"]];
+const MORE = [["Failed jobs", "jobs?status=FAILED"], ["Running jobs", "jobs?status=RUNNING"], ["Failed workflows", "workflows?state=FAILED"], ["Submit a job", "submit"], ["Settings", "me"], ["Help", "help"]];
 const WHERE = { job: "jobs/", type: "types/", node: "nodes/", pool: "pools/", project: "jobs?q=project:" };
 
 /** @param {string} base the address of the pages */
@@ -10,6 +9,8 @@ export function keys(base) {
   let before = "", row = -1;
   const rows = () => /** @type {HTMLElement[]} */ ([...document.querySelectorAll("[data-rows] tbody tr")]);
   const mark = () => { for (const [number, one] of rows().entries()) one.classList.toggle("current", number === row); rows()[row]?.scrollIntoView({ block: "nearest" }); };
+  const parts = /** @type {HTMLAnchorElement[]} */ ([...document.querySelectorAll("nav.side a[data-letter]")]);
+  const pages = [...parts.map((one) => [one.textContent?.trim() ?? "", one.href]), ...MORE.map(([name, path]) => [name, base + path])];
   const press = (/** @type {string} */ what) => /** @type {HTMLElement | null} */ (document.querySelector(what))?.click();
 
   document.addEventListener("keydown", (event) => {
@@ -17,7 +18,7 @@ export function keys(base) {
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") { event.preventDefault(); find?.focus(); find?.select(); return; }
     if (event.ctrlKey || event.metaKey || event.altKey || at.matches("input, textarea, select") || document.documentElement.dataset.keys === "off") return;
     const key = event.key;
-    if (before === "g") { before = ""; if (key in GO) location.href = base + GO[/** @type {keyof GO} */ (key)]; return; }
+    if (before === "g") { before = ""; parts.find((one) => one.dataset.letter === key)?.click(); return; }
     if (key === "g") { before = "g"; setTimeout(() => (before = ""), 1500); return; }
     if (key === "/") { event.preventDefault(); find?.focus(); find?.select(); }
     else if (key === "?") location.href = `${base}help`;
@@ -66,8 +67,8 @@ export function keys(base) {
   };
   async function look() {
     const q = find?.value.trim() ?? "", number = ++asked;
-    const pages = PAGES.filter(([name]) => name.toLowerCase().includes(q.toLowerCase())).slice(0, q ? 4 : 13).map(([name, path]) => ({ name, kind: "page", detail: "", href: base + path }));
-    fill(pages);
+    const here = pages.filter(([name]) => name.toLowerCase().includes(q.toLowerCase())).slice(0, q ? 4 : 20).map(([name, href]) => ({ name, kind: "page", detail: "", href }));
+    fill(here);
     if (!q) return;
     try {
       const answer = await fetch(`${base}search?${new URLSearchParams({ q })}`, { credentials: "same-origin" });
@@ -76,7 +77,7 @@ export function keys(base) {
         name: one.name, kind: one.kind, detail: one.kind === "job" ? `${one.id}, ${one.detail ?? ""}` : one.detail ?? "",
         href: base + WHERE[/** @type {keyof WHERE} */ (one.kind)] + (one.kind === "type" ? one.name.replace(/ ([^ ]*)$/, "/$1").split("/").map(encodeURIComponent).join("/") : encodeURIComponent(one.id)),
       }));
-      fill([...found, ...pages]);
+      fill([...found, ...here]);
     } catch { /* the pages are there all the same */ }
   }
   find.addEventListener("focus", () => void look());

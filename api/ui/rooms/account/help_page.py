@@ -9,16 +9,16 @@ from flask import request
 import scheduler
 from api.http.answers import respond
 from api.http.lookup import routes as lookup
-from api.ui import feed, search
+from api.ui import feed, frame, search
 from api.ui.pages import PageAnswer, PageRequest, Pages, PageView
 
 pages = Pages()
 
-KEYS = (
-    ("/", "search, or go to anything"), ("g o", "overview"), ("g j", "jobs"), ("g q", "queue"), ("g t", "job types"), ("g e", "errors"),
-    ("g n", "nodes"), ("g p", "pools"), ("g w", "workflows"), ("g b", "bulk operations"), ("j k", "next row, row before"), ("x", "tick the row"),
-    ("Enter", "open the row"), ("c", "cancel"), ("r", "run again"), ("p", "pause updates, or let them go on"), (".", "show what is newer"),
-    ("f", "follow the log"), ("n N", "next hit, hit before"), ("t", "light or dark"), ("?", "this page"), ("Escape", "close what is open"),
+FIRST_KEY = ("/", "search, or go to anything")
+MORE_KEYS = (
+    ("j k", "next row, row before"), ("x", "tick the row"), ("Enter", "open the row"), ("c", "cancel"), ("r", "run again"),
+    ("p", "pause updates, or let them go on"), (".", "show what is newer"), ("f", "follow the log"), ("n N", "next hit, hit before"),
+    ("t", "light or dark"), ("?", "this page"), ("Escape", "close what is open"),
 )  # fmt: skip
 
 _ENTRY = re.compile(r"^    (?P<terms>[a-z][a-z ,]*?)(?:  +|\n {21})(?P<meaning>\S.*)$", re.MULTILINE)
@@ -31,7 +31,8 @@ def search_names(page: PageRequest) -> PageAnswer:
 
 
 @pages.get("/ui/help")
-def show_help(page: PageRequest) -> PageAnswer:  # noqa: ARG001 - the same for everybody
+def show_help(page: PageRequest) -> PageAnswer:
     """Keys, search words and glossary."""
     entries = [(found["terms"], found["meaning"]) for found in _ENTRY.finditer(scheduler.__doc__ or "")]
-    return PageView("help.html", {"keys": KEYS, "words": search.WORDS, "entries": entries})
+    places = [(f"g {one.letter}", one.title[0].lower() + one.title[1:]) for one in frame.parts(page)]
+    return PageView("help.html", {"keys": (FIRST_KEY, *places, *MORE_KEYS), "words": search.WORDS, "entries": entries})
