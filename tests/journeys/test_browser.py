@@ -48,7 +48,7 @@ def page(browser: Any, installation: Installation, jobs: dict[str, int]) -> Iter
 
 def addresses(jobs: dict[str, int]) -> list[str]:
     single = [f"jobs/{jobs[name]}" for name in ("failed", "gpu", "evil")]
-    return ["", "jobs", "queue", "types", "errors", "nodes", "nodes/1", "pools", "pools/default", "operations", "admin", "audit", "submit", "workflows", "schedules", f"schedules/{jobs['schedule']}", "data-sets", f"workflows/{jobs['workflow']}",
+    return ["", "jobs", "queue", "types", "errors", "nodes", "nodes/1", "pools", "pools/default", "operations", "admin", "audit", "submit", "workflows", "schedules", "schedules/new", f"schedules/{jobs['schedule']}", "data-sets", f"workflows/{jobs['workflow']}",
             "me", "help", "executions/1/log", "bulk/cancel?q=status:queued", *single]  # fmt: skip
 
 

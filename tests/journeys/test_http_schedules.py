@@ -285,3 +285,18 @@ def test_schedules_belong_to_their_project(api: Api) -> None:
     due(api, own)
     turn(api)
     assert api.get(f"/jobs/{history(api, own)[0]['job']}/").json["project"] == "mine"
+
+
+def test_the_job_of_a_schedule_is_shown_as_it_was_asked_for_and_can_be_sent_back(api: Api) -> None:
+    job = {
+        "command": ["true"], "name": "nightly", "priority": 7, "cpus_required": 1.5, "mem_required": 64, "disk_out_required": 8,
+        "resources": {"gpu": 1}, "timeout": 60, "max_tries": 2, "labels": {"team": "maps"}, "pool": "default",
+        "pre_timeout": 30, "grace": 5, "max_open_files": 512, "environment": {"A": "b"}, "preemptible": False,
+    }  # fmt: skip
+    answer = api.post("/schedules/", {"name": "full", "cron": "@daily", "job": job})
+    made = answer.json
+    assert (answer.status_code, made.get("job")) == (201, job), answer.text
+    sent = api.patch(f"/schedules/{made['id']}/", {"job": made["job"]})
+    assert (sent.status_code, sent.json["job"]) == (200, {**job, "project": "default"})
+    typed = {"job_type": {"name": "command", "version": "1.0"}, "command": ["true"]}
+    assert api.post("/schedules/", {"name": "typed", "cron": "@daily", "job": typed}).json["job"] == typed

@@ -288,6 +288,39 @@ def test_the_list_of_jobs_is_taken_along_as_a_file_with_its_search(api: Api, pag
     assert [line.split(",")[:2] for line in lines[1:]] == [[str(kept), "'=two"]]
 
 
+def test_a_schedule_is_made_in_the_page_after_a_look_at_its_times(api: Api, pages: PageReader) -> None:
+    assert 'href="/ui/schedules/new"' in pages.get("/ui/schedules").text
+    assert 'href="/ui/schedules/new"' not in signed_in(api, "viewer").get("/ui/schedules").text
+    assert signed_in(api, "viewer").get("/ui/schedules/new").status_code == 403
+    form = {
+        "name": "nightly",
+        "cron": "30 2 * * *",
+        "zone": "Europe/Berlin",
+        "overlap": "queue",
+        "command": "backup 'a b'",
+    }
+    looked = pages.post("/ui/schedules/new", {**form, "try": "1"})
+    assert looked.status_code == 200
+    assert looked.text.count("<li>") == 5
+    assert "02:30" in looked.text
+    assert "cron" in pages.post("/ui/schedules/new", {**form, "cron": "at night", "try": "1"}).text
+    assert api.get("/schedules/").json["count"] == 0
+    wrong = pages.post("/ui/schedules/new", {**form, "cron": "at night", "command": "it's"})
+    assert (wrong.status_code, 'value="at night"' in wrong.text, "it&#39;s" in wrong.text) == (400, True, True)
+    made = pages.post("/ui/schedules/new", {**form, "cpus_required": "2", "paused": "1"})
+    [schedule] = api.get("/schedules/").json["results"]
+    assert made.headers["Location"] == f"/ui/schedules/{schedule['id']}?done=create"
+    assert (schedule["name"], schedule["zone"], schedule["overlap"], schedule["is_paused"]) == (
+        "nightly",
+        "Europe/Berlin",
+        "queue",
+        True,
+    )
+    assert schedule["job"] == {"command": ["backup", "a b"], "cpus_required": 2.0}
+    twice = pages.post("/ui/schedules/new", {**form})
+    assert (twice.status_code, "nightly" in twice.text) in {(400, True), (409, True)}
+
+
 def test_a_schedule_is_paused_run_and_let_go_on_in_the_page(api: Api, pages: PageReader) -> None:
     body = {"name": "nightly", "cron": "@daily", "zone": "UTC", "job": {"command": ["true"]}}
     schedule = api.post("/schedules/", body).json["id"]

@@ -11,7 +11,7 @@ from tests.support.installation import Installation
 from tests.support.servers import state_folder
 
 PAGES = ("", "jobs", "jobs/1", "jobs/1/find?q=tile", "jobs/2", "jobs/3", "jobs/4", "jobs/4/trial", "executions/1/log", "executions/2/log", "submit", "queue", "types",
-         "types/command/1.0", "errors", "workflows", "workflows/1", "schedules", "schedules/1", "data-sets", "data-sets/1", "jobs/5", "nodes", "nodes/1", "pools", "pools/default", "operations", "operations/1",
+         "types/command/1.0", "errors", "workflows", "workflows/1", "schedules", "schedules/1", "schedules/new", "data-sets", "data-sets/1", "jobs/5", "nodes", "nodes/1", "pools", "pools/default", "operations", "operations/1",
          "bulk/cancel?q=status:queued", "admin", "admin/projects/default", "admin/workspaces", "audit", "me", "help", "nowhere")  # fmt: skip
 
 WORKS = """

@@ -6,14 +6,15 @@ type. A new field is declared in the body and where it belongs in the scheduler,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 from api.http.jobs import program_schema as programs
 from api.http.jobs.needs_schema import new_needs
 from api.http.jobs.program_schema import RENAMED, document
 from api.http.jobs.schema import AwaitBody, JobBody
 from api.http.jobs.wiring import wired
-from api.http.schema.fields import stored
+from api.http.schema.fields import stored, units
 from scheduler.errors import GangerError, InvalidInput
 from scheduler.jobs.entry_faults import EntryError, EntryFaults
 from scheduler.jobs.new_job import NewJob
@@ -26,6 +27,8 @@ NOT_ASKED = frozenset({"idempotency_key", "together"})
 SPLIT = frozenset({"job_type", "needs"})
 """The fields that are written by hand below: the name of a type and its version are two, and needs are records."""
 
+_WRITTEN = {inside: outside for outside, inside in RENAMED.items()}
+_AMOUNTS = frozenset({"cpus", "mem", "disk_out", "custom"})
 _OVERRIDING = {*OVERRIDABLE, "secrets", "image"}
 OVERRIDES = tuple(name for name in JobBody.model_fields if RENAMED.get(name, name) in _OVERRIDING)
 PLAIN = frozenset(JobBody.model_fields) - {*OVERRIDES, *SPLIT, *NOT_ASKED}
@@ -66,6 +69,23 @@ def new_job(body: JobBody) -> NewJob:
     if made.needs_within_s is not None and not made.needs:
         raise InvalidInput("needs_within is for a job that needs others", field="needs_within")
     return made
+
+
+def asked_for(stored_job: Mapping[str, object]) -> dict[str, object]:
+    """Return the body that asks for a job which is stored as a document of `NewJob`: what `new_job` makes of it is that job again."""
+    said = {**cast("Mapping[str, object]", stored_job.get("overrides") or {}), **stored_job}
+    said.pop("overrides", None)
+    name, version = said.pop("type_name", None), said.pop("type_version", None)
+    body: dict[str, object] = {} if name is None else {"job_type": {"name": name, "version": version}}
+    for field, value in said.items():
+        body[_WRITTEN.get(field, field)] = _amounts(value) if field in _AMOUNTS else value
+    return body
+
+
+def _amounts(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {name: units(amount) for name, amount in value.items()}
+    return units(value) if isinstance(value, int) else value
 
 
 def _awaited(one: str | AwaitBody) -> AwaitedInput:

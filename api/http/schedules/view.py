@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import cast
 
+from api.http.jobs.new_job import asked_for
 from api.http.schedules.schema import ComingTime, FiringView, SchedulePreview, ScheduleView
 from scheduler.rules.schedule.overlap import ScheduleRule
 from scheduler.schedules import definition, schedules, target
@@ -25,7 +26,7 @@ def entry(row: ScheduleRow, now: datetime) -> ScheduleView:
             "project": row.project,
             "name": row.name,
             **{name: getattr(timing, name) for name in timing.__slots__},
-            "job": None if target.is_workflow(row.target) else row.target,
+            "job": None if target.is_workflow(row.target) else asked_for(row.target),
             "workflow": _workflow(row),
             "is_paused": row.is_paused,
             "pause_reason": row.pause_reason,

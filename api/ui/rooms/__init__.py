@@ -23,10 +23,10 @@ from api.ui.rooms import (
 )
 from api.ui.rooms.account import administration, help_page, login, me, nowhere, projects, workspaces
 from api.ui.rooms.fleet import nodes, pools
-from api.ui.rooms.kept import data_sets, schedules, uploads
+from api.ui.rooms.kept import data_sets, new_schedule, schedules, uploads
 
 ROOMS = (
-    live, login, overview, job_list, job, job_logs, fixes, uploads, job_acts, nodes, pools, queue, workflows, schedules, data_sets, job_types, errors, operations, submit, files, administration, projects, workspaces, me,
+    live, login, overview, job_list, job, job_logs, fixes, uploads, job_acts, nodes, pools, queue, workflows, schedules, new_schedule, data_sets, job_types, errors, operations, submit, files, administration, projects, workspaces, me,
     help_page, nowhere,
 )  # fmt: skip
 

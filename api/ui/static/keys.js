@@ -1,7 +1,7 @@
 // @ts-check
 // The palette and the keys: go anywhere, find anything by name, act on rows, without a mouse. Nothing happens in fields.
 
-const MORE = [["Failed jobs", "jobs?status=FAILED"], ["Running jobs", "jobs?status=RUNNING"], ["Failed workflows", "workflows?state=FAILED"], ["Submit a job", "submit"], ["Settings", "me"], ["Help", "help"]];
+const MORE = [["Failed jobs", "jobs?status=FAILED"], ["Running jobs", "jobs?status=RUNNING"], ["Failed workflows", "workflows?state=FAILED"], ["Submit a job", "submit"], ["New schedule", "schedules/new"], ["Settings", "me"], ["Help", "help"]];
 const WHERE = { job: "jobs/", type: "types/", node: "nodes/", pool: "pools/", project: "jobs?q=project:" };
 
 /** @param {string} base the address of the pages */
