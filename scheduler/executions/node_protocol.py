@@ -45,8 +45,7 @@ def plain_beat(
     heard = gathering.hear(plain)
     if heard is None:
         return None
-    if message.usage:
-        usage.store(rt, message)
+    usage.store(rt, message)
     answer = _answer(message.epoch, heard.instructions, drain=heard.is_draining)
     return answer.model_copy(update={"beat_s": gathering.interval_s()})
 
@@ -76,11 +75,11 @@ def beat(rt: Runtime, message: wire.HeartbeatBody, *, by_token: bool = False) ->
                 if p.phases
             ]
             executions.note_phases(tx, message.node_id, phases, by_token=by_token)
-        usage.keep(tx, message)
         is_silent = nodes.flags(tx, message.node_id).is_silent
         news = executions.news(tx, message.node_id)
     if changed or is_silent:
         rt.nudge("tick")
+    usage.store(rt, message)
     return _answer(message.epoch, news.instructions, drain=news.is_draining)
 
 

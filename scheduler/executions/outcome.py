@@ -17,7 +17,7 @@ from scheduler.executions import gangs
 from scheduler.executions.gangs import EndedExecution
 from scheduler.identifiers import ExecutionId, JobId
 from scheduler.rules.lifecycle import on_oom
-from scheduler.rules.lifecycle.failures import CHECKSUM, STAGING
+from scheduler.rules.lifecycle.failures import CHECKSUM
 from scheduler.rules.lifecycle.moves import JobEvent, JobStatus
 from scheduler.rules.lifecycle.outcome import Outcome
 from scheduler.rules.lifecycle.retry import RetryBackoff, delay_s, may_try_again, wanted
@@ -69,8 +69,8 @@ def settle(
 
 
 def _lacks_input(end: EndedExecution) -> bool:
-    """Tell whether a try failed because an input could not be had, or not as it was made."""
-    return end.error is not None and end.error.name in {STAGING, CHECKSUM}
+    """Tell whether a try failed because an input was not as it was made. Of what fails in staging much has nothing to do with files."""
+    return end.error is not None and end.error.name == CHECKSUM
 
 
 def _decide(rt: Runtime, job: jobs.LockedJob, end: EndedExecution, wish: RetryPolicy) -> tuple[JobEvent, jobs.JobMove]:

@@ -6,12 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from scheduler import wire
+from scheduler.events import USAGE_LOST
 from scheduler.identifiers import ExecutionId
 from scheduler.identity import Caller
 from scheduler.jobs import queries
+from scheduler.log import log
 from scheduler.rules.lifecycle import usage
 from scheduler.rules.lifecycle.usage import UsagePeaks, UsagePoint
 from scheduler.runtime import Runtime
@@ -31,18 +33,20 @@ class ExecutionUsage:
 
 
 def store(rt: Runtime, message: wire.HeartbeatBody) -> None:
-    """Keep the samples of a heartbeat that says nothing else; commits."""
-    with rt.moves.begin() as tx:
-        tx.exec_driver_sql("SET LOCAL synchronous_commit = off")
-        keep(tx, message)
+    """Keep the samples of a heartbeat that is heard; commits. Their moments count by how long ago they were taken, by the node's own clock.
 
-
-def keep(tx: Connection, message: wire.HeartbeatBody) -> None:
-    """Keep the samples of a heartbeat. Their moments count by how long ago they were taken, by the node's own clock."""
-    if message.usage:
-        told = message.load.get(wire.CLOCK, math.nan)
-        now = told if math.isfinite(told) else max(one.at for one in message.usage)
-        usage_samples.add(tx, message.node_id, message.usage, now)
+    A heartbeat never depends on them: those that the database cannot take within its time are lost, and the log says so.
+    """
+    if not message.usage:
+        return
+    told = message.load.get(wire.CLOCK, math.nan)
+    now = told if math.isfinite(told) else max(one.at for one in message.usage)
+    try:
+        with rt.moves.begin() as tx:
+            tx.exec_driver_sql("SET LOCAL synchronous_commit = off")
+            usage_samples.add(tx, message.node_id, message.usage, now)
+    except DBAPIError as error:
+        log.warning(USAGE_LOST, node=message.node_id, samples=len(message.usage), why=str(error.orig)[:200])
 
 
 def show(rt: Runtime, caller: Caller, execution_id: ExecutionId) -> ExecutionUsage:

@@ -18,6 +18,7 @@ ACTOR = "scheduler"
 WHY = "the job that submitted it was cancelled"
 
 _AT_ONCE = 1_000
+"""Most of one turn: one job may have submitted 100,000, and placing is not kept waiting by its cancel."""
 
 
 @dataclass(slots=True)
@@ -26,24 +27,32 @@ class CanceledOrphans:
 
     nodes: set[str] = field(default_factory=set)
     runs: list[int] = field(default_factory=list)
+    is_full: bool = False
+    """Some are left for the next turn."""
 
 
 def close(tx: Connection, told: Collection[JobId], found: CanceledOrphans) -> None:
     """Cancel what those of these jobs have submitted that are cancelled now; what that has submitted is told in its turn.
 
-    Jobs that somebody has locked, and those beyond the first thousand, are left for the next round.
+    What somebody has locked, and what is beyond a thousand, is left for the next turn.
     """
     wanted = children.live(tx, told, _AT_ONCE)
+    runs = children.live_runs(tx, told, _AT_ONCE)
+    seen: set[JobId] = set()
     if wanted:
         done = cancel.within(tx, [one.job_id for one in wanted], actor=ACTOR, reason=WHY, wait=False)
         found.nodes.update(done.nodes)
         seen = {*done.result.moved, *done.result.unchanged}
-        left = {one.parent_job_id for one in wanted if one.job_id not in seen}
-        changes.tell(tx, left | ({one.parent_job_id for one in wanted} if len(wanted) == _AT_ONCE else set()))
-    for run in children.live_runs(tx, told):
+    locked = set(children.lock_runs(tx, [one.workflow_id for one in runs]))
+    for run in sorted(locked):
         workflows.cancel(tx, run, ACTOR, WHY)
         events.write(tx, run, "CANCEL", ACTOR, WHY)
         found.runs.append(run)
+    left = {one.parent_job_id for one in wanted if one.job_id not in seen or len(wanted) == _AT_ONCE}
+    left |= {one.parent_job_id for one in runs if one.workflow_id not in locked or len(runs) == _AT_ONCE}
+    if left:
+        changes.tell(tx, left)
+        found.is_full = True
 
 
 def follow_up(rt: Runtime, found: CanceledOrphans) -> None:

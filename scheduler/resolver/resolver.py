@@ -65,6 +65,8 @@ def resolve(rt: Runtime, term: Term | None = None) -> bool:
             return False
         upkeep.stop_failed(rt, of_workflows)
         orphans.follow_up(rt, left)
+        if left.is_full:
+            return True
         if not more and not left.runs:
             return False
     return True
@@ -101,6 +103,9 @@ def _rounds(tx: Connection, term: Term | None, left: CanceledOrphans) -> tuple[b
         orphans.close(tx, changed, left)
         met = sorted({*changes.settle(tx, changed), *changed})
         judge(tx, set(met[:_BATCH]))
+        if left.is_full:
+            changes.tell(tx, met[_BATCH:])
+            return True, told
         if len(met) > _BATCH:
             # One parent may have 100,000 followers: the others are told, and judged by transactions of their own.
             changes.tell(tx, met[_BATCH:])

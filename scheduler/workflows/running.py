@@ -150,12 +150,13 @@ def _begin(tx: Connection, caller: Caller, ready: ReadyWorkflow, writer: JobWrit
     if workflows.live(tx, project.id, MOST_LIVE) >= MOST_LIVE:
         raise Conflict(f"the project has {MOST_LIVE} live workflows, and may not have more")
     submit.check_quota(tx, project, len(checked.jobs))
-    children.of_run(tx, project.id, ready.request.parent_job_id)
     new = _new(caller, project, ready.request, checked, is_open=writer.is_large)
     writer.workflow_id = workflows.insert(tx, new)
     events.write(tx, writer.workflow_id, "RUN", caller.name, _why(ready.request))
     with large_batches.of(tx, len(checked.jobs)):
-        return writer.write(tx, writer.first)
+        first = writer.write(tx, writer.first)
+    children.of_run(tx, project.id, ready.request.parent_job_id)  # last: the parent's row is locked until the commit
+    return first
 
 
 def _named(rt: Runtime, project_name: str, request: WorkflowRequest) -> WorkflowRequest:

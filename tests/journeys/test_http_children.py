@@ -6,10 +6,12 @@ import threading
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from scheduler.identifiers import JobId
 from scheduler.identity import Role
 from scheduler.jobs import cancel
+from scheduler.resolver import resolver
 from scheduler.store.retention import purge
 from scheduler.store.retention.due import ChangedJob
 from tests.journeys.test_http_needs import many, run, shown, statuses
@@ -30,8 +32,8 @@ def stop(api: Api, job_id: int) -> None:
     resolve(api)
 
 
-def a_run(api: Api, parent: int, text: str = TEXT, status: int = 201) -> Any:
-    answer = api.post("/workflows/", {"definition": text, "parent_job_id": parent})
+def a_run(api: Api, parent: int, definition: str = TEXT, status: int = 201) -> Any:
+    answer = api.post("/workflows/", {"definition": definition, "parent_job_id": parent})
     assert answer.status_code == status, answer.text
     return answer.json
 
@@ -147,6 +149,30 @@ def test_more_children_than_one_round_takes_are_all_cancelled(api: Api) -> None:
     ids = many(api, *[{"parent_job_id": parent}] * 1_500)
     stop(api, parent)
     assert api.value("SELECT count(*) FROM jobs WHERE status = 'CANCELED'") == len(ids) + 1
+
+
+def test_one_turn_of_the_resolver_cancels_a_thousand_at_most(api: Api) -> None:
+    (parent,) = many(api, {})
+    many(api, *[{"parent_job_id": parent}] * 1_500)
+    api.patch(f"/jobs/{parent}/", {"status": "CANCELED"})
+    assert resolver.resolve(api.rt)
+    assert api.value("SELECT count(*) FROM jobs WHERE status = 'CANCELED'") == 1_001
+    while resolver.resolve(api.rt):
+        pass
+    assert api.value("SELECT count(*) FROM jobs WHERE status = 'CANCELED'") == 1_501
+
+
+def test_a_run_that_somebody_works_on_keeps_nobody_waiting_and_is_cancelled_in_a_later_turn(api: Api) -> None:
+    (parent,) = many(api, {})
+    made = a_run(api, parent)["id"]
+    (child,) = many(api, {"parent_job_id": parent})
+    api.patch(f"/jobs/{parent}/", {"status": "CANCELED"})
+    with api.rt.db.begin() as tx:
+        tx.execute(text("SELECT FROM workflows WHERE id = :id FOR UPDATE"), {"id": made})
+        assert resolver.resolve(api.rt)
+        assert shown(api, child)["status"] == "CANCELED"
+    resolve(api)
+    assert api.get(f"/workflows/{made}/").json["canceled_by"] == "scheduler"
 
 
 def test_who_its_parent_was_goes_with_the_child(api: Api) -> None:

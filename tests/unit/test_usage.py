@@ -109,9 +109,9 @@ def test_cpus_are_those_between_two_points_and_unknown_where_a_node_counts_anew(
         StoredSample(0, 60, 19, 13, 200, 7),
     ]
     line = usage.points(NOON, samples)
-    assert [one.cpus for one in line] == [0.5, 2.0, None, 4.0, None, 1.0]
+    assert [one.cpus for one in line] == [0.5, 2.0, None, 2.0, None, 1.0]
     assert line[0].time == NOON + timedelta(seconds=10)
-    assert usage.peaks(line, {"job": {"peak_mem_mib": 350.0}, "post": {}}) == UsagePeaks(4.0, 350.0, 7)
+    assert usage.peaks(line, {"job": {"peak_mem_mib": 350.0}, "post": {}}) == UsagePeaks(2.0, 350.0, 7)
     assert usage.peaks([], {}) == UsagePeaks(None, None, None)
 
 

@@ -116,6 +116,7 @@ class Supervisor:
             self._journal.flush()
         except OSError as error:
             log(f"outcomes cannot be written, events wait: {error}")
+            self._runs.drop_samples()
             return
         events, self._runs.unpublished = self._runs.unpublished, []
         self._lines.publish(events)

@@ -67,7 +67,8 @@ def points(started: datetime, samples: Sequence[StoredSample]) -> list[UsagePoin
                 one.disk_mib,
             )
         )
-        ran_s, cpu_s = one.ran_s, cpu_s if one.cpu_s is None else one.cpu_s
+        if one.cpu_s is not None:
+            ran_s, cpu_s = one.ran_s, one.cpu_s
     return line
 
 

@@ -41,13 +41,20 @@ _LIVE = text(f"""
 """)  # noqa: S608 - our own text
 
 _RUNS = text(f"""
-    SELECT w.id
+    SELECT w.id AS workflow_id, w.parent_job_id
     FROM ({_CANCELED}) AS p
     JOIN workflows w ON w.parent_job_id = p.id
     WHERE w.state IS NULL AND w.canceled IS NULL AND NOT w.is_open
     ORDER BY w.id
-    FOR UPDATE OF w
+    LIMIT :limit
 """)  # noqa: S608 - our own text
+
+_LOCK_RUNS = text("""
+    SELECT id FROM workflows
+    WHERE id = ANY(:ids) AND state IS NULL AND canceled IS NULL
+    ORDER BY id
+    FOR UPDATE SKIP LOCKED
+""")
 
 
 class ParentJob(NamedTuple):
@@ -61,6 +68,13 @@ class ChildJob(NamedTuple):
     """A job that has not ended, with the one that submitted it."""
 
     job_id: JobId
+    parent_job_id: JobId
+
+
+class ChildRun(NamedTuple):
+    """A run of a workflow that has not ended, with the job that submitted it."""
+
+    workflow_id: int
     parent_job_id: JobId
 
 
@@ -82,6 +96,11 @@ def live(tx: Connection, ids: Collection[JobId], limit: int) -> list[ChildJob]:
     return records.read_all(ChildJob, tx.execute(_LIVE, {"ids": sorted(ids), "limit": limit}))
 
 
-def live_runs(tx: Connection, ids: Collection[JobId]) -> list[int]:
-    """Lock and return the runs of workflows of which the same is true, and that nobody cancels yet."""
-    return list(tx.execute(_RUNS, {"ids": sorted(ids)}).scalars())
+def live_runs(tx: Connection, ids: Collection[JobId], limit: int) -> list[ChildRun]:
+    """Return the runs of workflows of which the same is true, and that nobody cancels yet."""
+    return records.read_all(ChildRun, tx.execute(_RUNS, {"ids": sorted(ids), "limit": limit}))
+
+
+def lock_runs(tx: Connection, ids: Collection[int]) -> list[int]:
+    """Lock those of these runs that nobody holds and that nobody has cancelled; return them."""
+    return list(tx.execute(_LOCK_RUNS, {"ids": sorted(ids)}).scalars()) if ids else []

@@ -16,6 +16,7 @@ from workers.supervisor.request import RunKey, RunRequest
 from workers.supervisor.runs.live_runs import LiveRuns
 from workers.supervisor.runs.run import Run, RunEvent, ended_event
 from workers.supervisor.runs.run_starter import RunStarter
+from workers.supervisor.runs.samples import SAMPLE
 from workers.supervisor.trees import Tree, TreeKind
 
 _STARTS_PER_STEP: Final = 16  # some 10 ms; between them kills and ends are served
@@ -144,6 +145,10 @@ class RunTable:
         over, self._over = self._over, []
         for run in over:
             self._starter.end(run)
+
+    def drop_samples(self) -> None:
+        """Forget the samples that nobody has heard: while events wait for the journal, they would pile up behind them."""
+        self.unpublished = [text for text in self.unpublished if not text.startswith(SAMPLE)]
 
     def check_disks(self) -> None:
         """A directory has become too large: stop the run that it belongs to."""

@@ -9,6 +9,9 @@ from typing import Final
 
 from workers.supervisor.runs.run import Run
 
+SAMPLE: Final = '{"ev": "sample"'
+"""What each of these events begins with."""
+
 _MOST: Final = 500  # of one run: the longer it runs, the seldomer it is looked at
 
 
