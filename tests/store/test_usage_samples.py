@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from sqlalchemy import text
 
 from scheduler import wire
 from scheduler.errors import NotFound
@@ -209,3 +210,17 @@ def test_samples_go_with_their_execution(cluster: Cluster) -> None:
     Sweep(cluster.rt).run()
     assert cluster.query("SELECT id FROM executions") == []
     assert rows(cluster) == 0
+
+
+def test_a_heartbeat_counts_whatever_becomes_of_its_samples(database_url: str) -> None:
+    cluster = Cluster(database_url, retry_first_s=0, lock_timeout_s=0.1)
+    node = cluster.a_node()
+    _, ref = cluster.running(node)
+    with cluster.rt.db.begin() as tx:
+        tx.execute(text("LOCK TABLE usage_samples IN ACCESS EXCLUSIVE MODE"))
+        beat(cluster, node, said(ref))
+    assert cluster.value("SELECT seq FROM beats WHERE node_id = :id", id=node.node_id) >= 1
+    assert rows(cluster) == 0
+    beat(cluster, node, said(ref))
+    assert rows(cluster) == 1
+    cluster.close()
