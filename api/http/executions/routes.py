@@ -77,7 +77,7 @@ def show_execution(call: ApiCall, execution_id: ExecutionId) -> ExecutionDetail:
 
 @routes.get("/job-executions/<id:execution_id>/usage/", role=Role.VIEWER, answers={200: UsageView})
 def show_usage(call: ApiCall, execution_id: ExecutionId) -> UsageView:
-    """What an execution uses over time of cpus, memory and disk, beside what it asked for: at most 500 points, kept as long as it is."""
+    """The cpus, memory and disk that an execution uses over time, beside what it asked for: at most 500 points, kept as long as it is."""
     return view.usage(usage.show(call.rt, call.caller, execution_id))
 
 

@@ -118,8 +118,8 @@ def show_job(call: ApiCall, job_id: JobId, query: WaitQuery) -> JobDetail:
     """One job in full: inputs, outputs, executions.
 
     With `wait` the answer comes once the status is none of `known` (without any: another than when the request came), at once if the
-    job has ended, and after so many seconds in any case; then it is the job as it was after its last change of status. Who waits for the end
-    of a job names all others: `known=PENDING&known=BLOCKED&known=QUEUED&known=RUNNING`. Progress is no change.
+    job has ended, and after so many seconds in any case: then it is the job as it was when it was last looked at. To wait for the end
+    of a job, name all other statuses: `known=PENDING&known=BLOCKED&known=QUEUED&known=RUNNING`. Progress is no change.
     """
     wait = parking.wait_of(query.wait)
 
