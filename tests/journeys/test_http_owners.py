@@ -32,7 +32,7 @@ OF_ONE_THING = {
     },
     "operation": {"GET /operations/<id:operation_id>/", "GET /operations/<id:operation_id>/processes/"},
     "execution": {
-        "GET /job-executions/<id:execution_id>/", "GET /job-executions/<id:execution_id>/logs/<stream>/",
+        "GET /job-executions/<id:execution_id>/", "GET /job-executions/<id:execution_id>/usage/", "GET /job-executions/<id:execution_id>/logs/<stream>/",
         "GET /job-executions/<id:execution_id>/logs/<stream>/index/", "GET /job-executions/<id:execution_id>/logs/<stream>/search/",
     },
     "schedule": {

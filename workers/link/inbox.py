@@ -58,7 +58,7 @@ class PlacementInbox:
         self._path.chmod(0o600)
         self._listener.listen(4)
         self._process: subprocess.Popen[bytes] | None = None
-        self._broker_url = settings.broker_url
+        self._broker_url = self._used_url = settings.broker_url
         self._may_start = threading.Event()
         self._last_heard = time.monotonic()
         self._reachable = True
@@ -121,9 +121,10 @@ class PlacementInbox:
             env=environment,
             start_new_session=True,  # Ctrl-C at a terminal is for the agent, which ends this one in its own time
         )
+        login = self._broker_url
         handed = {
             "node": self._settings.name,
-            "broker_url": self._broker_url,
+            "broker_url": login,
             "broker_prefix": self._settings.broker_prefix,
             "canary_s": self._settings.canary_s,
             "socket": str(self._path),
@@ -132,7 +133,8 @@ class PlacementInbox:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(orjson.dumps(handed) + b"\n")
             process.stdin.flush()
-        self._process, self._last_heard = process, time.monotonic() + _START_S
+        self._process, self._used_url = process, login
+        self._last_heard = time.monotonic() + _START_S
         log.logger().info(log.CONSUMER_STARTED, pid=process.pid)
         return process
 
@@ -179,8 +181,9 @@ class PlacementInbox:
     def _log_broker(self, trouble: str | None) -> None:
         if self._reachable == (trouble is None):
             return
-        if trouble is not None and not self._may_start.is_set() and "uthentication" in trouble:
-            return  # it answers, and the login comes with the registration
+        has_login = self._may_start.is_set() and self._used_url == self._broker_url
+        if trouble is not None and not has_login and "uthentication" in trouble:
+            return  # it answers, and the login comes with the registration, or has just come
         self._reachable = trouble is None
         if trouble is None:
             log.logger().info(log.BROKER_BACK)
