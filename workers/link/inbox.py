@@ -57,8 +57,8 @@ class PlacementInbox:
         self._listener.bind(f"/proc/self/fd/{self._folder}/bell.sock")
         self._path.chmod(0o600)
         self._listener.listen(4)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._broker_url = self._used_url = settings.broker_url
+        self._consumer: tuple[subprocess.Popen[bytes], str | None] | None = None  # and the login that it was given
+        self._broker_url = settings.broker_url
         self._may_start = threading.Event()
         self._last_heard = time.monotonic()
         self._reachable = True
@@ -106,8 +106,8 @@ class PlacementInbox:
         self._listener.close()
         os.close(self._folder)
         self._path.unlink(missing_ok=True)
-        if self._process is not None:
-            self._end(self._process)
+        if self._consumer is not None:
+            self._end(self._consumer[0])
 
     def _start(self) -> subprocess.Popen[bytes]:
         # What it must know it is told on its standard input: no password stands in its environment.
@@ -133,8 +133,7 @@ class PlacementInbox:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(orjson.dumps(handed) + b"\n")
             process.stdin.flush()
-        self._process, self._used_url = process, login
-        self._last_heard = time.monotonic() + _START_S
+        self._consumer, self._last_heard = (process, login), time.monotonic() + _START_S
         log.logger().info(log.CONSUMER_STARTED, pid=process.pid)
         return process
 
@@ -181,7 +180,8 @@ class PlacementInbox:
     def _log_broker(self, trouble: str | None) -> None:
         if self._reachable == (trouble is None):
             return
-        has_login = self._may_start.is_set() and self._used_url == self._broker_url
+        used = self._settings.broker_url if self._consumer is None else self._consumer[1]
+        has_login = self._may_start.is_set() and used == self._broker_url
         if trouble is not None and not has_login and "uthentication" in trouble:
             return  # it answers, and the login comes with the registration, or has just come
         self._reachable = trouble is None
