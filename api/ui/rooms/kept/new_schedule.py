@@ -12,15 +12,12 @@ from api.http.schedules import routes as schedules
 from api.http.workflow_types import routes as workflow_types
 from api.ui import feed, forms
 from api.ui.pages import PageAnswer, PageRequest, Pages, PageView
+from api.ui.rooms.kept.schedules import OVERLAPS
 from scheduler.errors import Fault, GangerError
 from scheduler.identity import Role
 
 pages = Pages()
 
-OVERLAPS = (
-    ("skip", "the next is skipped"), ("queue", "the next waits"), ("queue_all", "all wait"),
-    ("cancel", "it is cancelled for the next"), ("allow", "they run beside each other"),
-)  # fmt: skip
 _OF_JOB = ("command", "shell", "project", "cpus_required", "mem_required", "timeout", "max_tries")
 _TIMES = ("cron", "every", "zone", "overlap")
 
@@ -62,5 +59,5 @@ def _form(page: PageRequest, values: Mapping[str, str], faults: tuple[Fault, ...
     saved = feed.ask(page, workflow_types.list_workflow_types, query={"page_size": "500"})["results"]
     wrong = {one.field.removeprefix("job.").partition("[")[0]: one.sentence for one in faults if one.field}
     return PageView("new_schedule.html", {
-        "values": values, "workflows": [one["name"] for one in saved], "overlaps": OVERLAPS, "wrong": wrong, "faults": faults,
+        "values": values, "workflows": [one["name"] for one in saved], "overlaps": OVERLAPS.items(), "wrong": wrong, "faults": faults,
     }, 400 if faults else 200)  # fmt: skip

@@ -16,6 +16,11 @@ from scheduler.errors import NotFound
 pages = Pages()
 
 TABS = (("", "All"), ("false", "Active"), ("true", "Paused"))
+OVERLAPS = {
+    "skip": "the next is skipped", "queue": "the next waits", "queue_all": "all wait",
+    "cancel": "it is cancelled for the next", "allow": "they run beside each other",
+}  # fmt: skip
+"""When a run is due while one before it is live, in words."""
 
 
 @pages.get("/ui/schedules")
@@ -37,7 +42,7 @@ def show_schedule(page: PageRequest, schedule_id: int) -> PageAnswer:
         one["kind"] == "BACKFILL" and one["outcome"] in {"WAITING", "LIVE"} for one in firings["results"]
     )
     return PageView("schedule.html", {
-        "schedule": found, "firings": firings, "can": page.may("submitter"), "is_backfilling": is_backfilling,
+        "schedule": found, "firings": firings, "can": page.may("submitter"), "is_backfilling": is_backfilling, "overlaps": OVERLAPS,
     })  # fmt: skip
 
 
